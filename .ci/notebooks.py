@@ -1,0 +1,382 @@
+"""Keep the notebooks, their stored outputs and README.md in step.
+
+    python .ci/notebooks.py list                    the notebooks that nbdev_test runs, one per line
+    python .ci/notebooks.py refresh NOTEBOOK...     run in place and store what the cells give
+    python .ci/notebooks.py check [NOTEBOOK...]     run, and compare what the cells give with what is stored
+    python .ci/notebooks.py site                    every notebook is in the site's sidebar, every link leads somewhere
+    python .ci/notebooks.py readme [--check]        write README.md from nbs/index.ipynb, or say whether it is current
+
+Which cells run is nbdev_test's own rule: its test flags in settings.ini, `#| eval: false`, `skip_exec: true`.
+
+`check` compares text with the numbers taken out, and the numbers one by one within RTOL and ATOL. Pictures are decoded
+and compared pixel by pixel. A cell may declare what else is fine, in its first lines:
+
+    #| tolerance: 0.2       numbers within 20 % (or 0.2), pictures as much looser
+    #| tolerance: any       varies by machine: there must be an output, whatever it says
+"""
+import base64, difflib, io, os, re, sys, time
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+RTOL = ATOL = 0.02    # numbers in text
+PIXELS = 0.03         # pictures: mean absolute difference, 0 to 1
+INK = 0.35            # pictures: the same as a share of what is drawn, after a small blur
+SHAPE = 0.02          # pictures: width and height may differ by this share (a tick label one digit longer)
+WORKERS = 2
+
+
+# ---------------------------------------------------------------- which notebooks, which cells
+
+def notebooks(paths=()):
+    "`paths`, or what nbdev_test would run"
+    if paths: return [Path(p) for p in paths]
+    from nbdev.doclinks import nbglob
+    return sorted(p for p in nbglob(as_path=True) if not (p.parent/'.notest').exists())
+
+
+def directives(cell):
+    from nbdev.process import extract_directives
+    return extract_directives(cell, remove=False) if cell.cell_type == 'code' else {}
+
+
+def skipped(cell):
+    "Does nbdev_test leave this code cell out?"
+    from nbdev.config import get_config
+    d = directives(cell)
+    return ('nbdev_export' + '(' in cell.source or d.get('eval:', [''])[:1] in (['false'], ['False'])
+            or bool(set(get_config().tst_flags.split()) & d.keys()))
+
+
+def skips_all(nb):
+    from nbdev.frontmatter import _fm2dict, _md2dict
+    front = {}
+    for c in nb.cells:
+        if c.cell_type == 'raw': front.update(_fm2dict(c.source) or {})
+        elif c.cell_type == 'markdown' and 'title' not in front: front.update(_md2dict(c.source) or {})
+    return str(front.get('skip_exec', '')).lower() in ('true', '1', 'yes', 'on')
+
+
+# ---------------------------------------------------------------- running
+
+def run(path):
+    "The notebook at `path`, executed by this very Python in the notebook's own folder; nothing is written"
+    import nbformat
+    from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
+    from jupyter_client.manager import AsyncKernelManager
+    from nbclient import NotebookClient
+
+    class ThisPython(KernelSpecManager):
+        def get_kernel_spec(self, kernel_name):
+            argv = [sys.executable, '-m', 'ipykernel_launcher', '-f', '{connection_file}', '--log-level=40']
+            return KernelSpec(argv=argv, display_name='python3', language='python')
+
+    class Client(NotebookClient):
+        async def async_execute_cell(self, cell, cell_index, **kw):
+            if cell.cell_type == 'code' and skipped(cell): return cell
+            return await super().async_execute_cell(cell, cell_index, **kw)
+
+    nb = nbformat.read(path, as_version=4)
+    if skips_all(nb): return nb
+    # the same words whatever terminal or CI service this runs in; one thread each, so that sums are summed in one order
+    env = {k: v for k, v in os.environ.items() if k not in ('GITHUB_ACTIONS', 'FORCE_COLOR', 'PY_COLORS', 'MPLBACKEND')}
+    env |= {'COLUMNS': '80', 'OMP_NUM_THREADS': os.environ.get('OMP_NUM_THREADS', '1'), 'TOKENIZERS_PARALLELISM': 'false'}
+    km = AsyncKernelManager(kernel_name='python3', kernel_spec_manager=ThisPython())
+    client = Client(nb, km=km, timeout=600, resources={'metadata': {'path': str(Path(path).resolve().parent)}})
+    client.execute(env=env, cleanup_kc=True)
+    return nb
+
+
+def cleaned(nb):
+    from nbdev.clean import clean_nb
+    clean_nb(nb, allowed_cell_metadata_keys=['tags'])
+    return nb
+
+
+def refresh(paths):
+    import nbformat
+    from nbdev.clean import process_write, clean_nb
+    for p in paths:
+        nb = run(p)
+        nbformat.write(nb, p)
+        process_write(warn_msg=f'Failed to clean {p}', proc_nb=partial(clean_nb, clear_all=False, allowed_cell_metadata_keys=['tags']), f_in=p)
+        print('refreshed', p)
+
+
+# ---------------------------------------------------------------- comparing
+
+# a number that is not part of a name: `m1`, `sha-3f2a` and the second dot of `2.13.0` stay with the words
+_number = re.compile(r'(?<![\w.])[-+]?(?:\d{1,3}(?:,\d{3})+(?:\.\d*)?|\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?')
+
+
+def words_and_numbers(text):
+    numbers = [float(n.replace(',', '')) for n in _number.findall(text)]
+    words = _number.sub('#', text).replace('#.', '#')
+    words = re.sub(r'-{3,}', '---', re.sub(r'[ \t]+', ' ', words))
+    return '\n'.join(l.strip() for l in words.strip().splitlines()), numbers
+
+
+def compare_text(a, b, tol):
+    (wa, na), (wb, nb_) = words_and_numbers(a), words_and_numbers(b)
+    if wa != wb:
+        d = [l for l in difflib.unified_diff(wa.splitlines(), wb.splitlines(), lineterm='', n=0) if not l.startswith(('---', '+++', '@@'))]
+        return 'the words differ: ' + ' | '.join(d[:4])[:300]
+    rtol, atol = (RTOL, ATOL) if tol is None else (tol, tol)
+    bad = [(x, y) for x, y in zip(na, nb_) if abs(x - y) > atol + rtol * abs(x)]
+    if bad: return f'{len(bad)} of {len(na)} numbers differ: stored {bad[0][0]:g}, now {bad[0][1]:g}'
+
+
+def _array(png):
+    import numpy as np
+    from PIL import Image
+    image = Image.open(io.BytesIO(base64.b64decode(png))).convert('RGBA')
+    white = Image.new('RGBA', image.size, 'white')
+    white.alpha_composite(image)
+    return white.convert('L'), lambda i: np.asarray(i, dtype=float) / 255
+
+
+def compare_png(a, b, tol):
+    from PIL import ImageFilter
+    import numpy as np
+    (a, arr), (b, _) = _array(a), _array(b)
+    loose = 1 if tol is None else max(1, tol / RTOL)
+    if any(abs(x - y) > SHAPE * loose * max(x, y) for x, y in zip(a.size, b.size)): return f'the picture was {a.size[0]}×{a.size[1]}, now {b.size[0]}×{b.size[1]}'
+    if a.size != b.size: b = b.resize(a.size)
+    diff = np.abs(arr(a) - arr(b)).mean()
+    if diff >= PIXELS * loose: return f'the picture differs: {diff:.3f} a pixel on average'
+    soft = [1 - arr(i.filter(ImageFilter.BoxBlur(4))) for i in (a, b)]
+    ink = np.abs(soft[0] - soft[1]).sum() / max(np.maximum(*soft).sum(), 1e-9)
+    if ink >= INK * loose: return f'the picture differs: {ink:.0%} of what is drawn'
+
+
+def _joined(v): return ''.join(v) if isinstance(v, list) else v
+
+
+def _visible(html):
+    html = re.sub(r'<(style|script).*?</\1>', '', html, flags=re.S)
+    return re.sub(r'\n\s*\n+', '\n', re.sub(r'<[^>]*>', ' ', html))
+
+
+def outputs(cell):
+    "[(kind, text or picture)] of a cell, neighbouring pieces of one stream joined"
+    res = []
+    for o in cell.outputs:
+        if o.output_type == 'stream':
+            if res and res[-1][0] == o.name: res[-1] = (o.name, res[-1][1] + _joined(o.text))
+            else: res.append((o.name, _joined(o.text)))
+        elif o.output_type == 'error': res.append(('error', f'{o.ename}: {o.evalue}'))
+        else: res += [(f'{o.output_type} {k}', _joined(v) if isinstance(v, (str, list)) else repr(v)) for k, v in sorted(o.data.items())]
+    return res
+
+
+def compare_cell(old, new, tol=None):
+    "What differs between the outputs of `old` and `new`, or None"
+    a, b = outputs(old), outputs(new)
+    if any(k == 'error' for k, _ in a): return f'an error is stored: {dict(a)["error"]}'
+    if bool(a) != bool(b): return 'an output vanished' if a else 'an output appeared that is not stored'
+    if tol == 'any': return
+    if (ka := [k for k, _ in a]) != (kb := [k for k, _ in b]): return f'the kinds of output differ: stored {ka}, now {kb}'
+    for (kind, x), (_, y) in zip(a, b):
+        if kind.endswith('image/png'): d = compare_png(x, y, tol)
+        elif kind.endswith(('text/html', 'image/svg+xml')): d = compare_text(_visible(x), _visible(y), tol)
+        elif 'image/' in kind: d = None if x == y else 'the picture differs'
+        else: d = compare_text(x, y, tol)
+        if d: return f'{kind}: {d}'
+
+
+def tolerance(cell):
+    v = (directives(cell).get('tolerance:') or [None])[0]
+    return v if v in (None, 'any') else float(v)
+
+
+def check_one(path):
+    "(path, seconds, what differs, cells compared)"
+    import nbformat
+    start, found, n = time.time(), [], 0
+    try:
+        old, new = cleaned(nbformat.read(path, as_version=4)), cleaned(run(path))
+    except Exception as e:
+        lines = [l for l in re.sub(r'\x1b\[[0-9;]*m', '', str(e)).strip().splitlines() if l.strip()]
+        return path, time.time() - start, [f'does not run: {type(e).__name__}: {lines[-1] if lines else ""}'], n
+    whole = skips_all(old)
+    for i, (a, b) in enumerate(zip(old.cells, new.cells)):
+        if a.cell_type != 'code': continue
+        try:
+            if whole or skipped(a): d = compare_cell(a, a)   # not run: only a stored error is wrong
+            else: d, n = compare_cell(a, b, tolerance(a)), n + 1
+        except Exception as e: d = f'cannot be compared: {type(e).__name__}: {e}'
+        if d: found.append(f'cell {i} ({a.id}): {d}')
+    return path, time.time() - start, found, n
+
+
+def check(paths):
+    paths = notebooks(paths)
+    if not paths: sys.exit('No notebooks to check')
+    with ProcessPoolExecutor(WORKERS) as pool: results = list(pool.map(check_one, paths))
+    for path, secs, found, n in results:
+        where = path.relative_to(ROOT) if path.is_absolute() else path
+        print(f"{'differs' if found else 'current'}  {where}  ({n} cells, {secs:.0f} s)")
+        for f in found: print('    ' + f)
+    bad = sum(bool(r[2]) for r in results)
+    print(f'{len(results) - bad} current, {bad} not')
+    if bad: sys.exit(1)
+
+
+# ---------------------------------------------------------------- links, the site, README.md
+
+_link = re.compile(r'(!?\[(?:[^\[\]]|\[[^\[\]]*\])*\]\()([^()\s]+)((?:\s+"[^"]*")?\))')
+_fence = re.compile(r'(^```.*?^```|`[^`\n]*`)', re.M | re.S)
+
+
+def map_links(text, f):
+    "`text` with each link's target t replaced by f(t), code left alone"
+    parts = _fence.split(text)
+    parts[::2] = [_link.sub(lambda m: m[1] + f(m[2]) + m[3], p) for p in parts[::2]]
+    return ''.join(parts)
+
+
+def _target(here, link):
+    "(file that `link` in a notebook in folder `here` leads to, '#anchor'); None for a file that is not there"
+    name, hash_, anchor = link.partition('#')
+    if not name: return None, hash_ + anchor
+    p = (here/name).resolve()
+    if p.suffix == '.html':     # a page of the site: find the notebook it is made from
+        p = next((n for n in p.parent.glob('*.ipynb') if re.sub(r'^\d+[a-zA-Z0-9]*_', '', n.stem.lower()) == p.stem), p)
+    return (p if p.exists() else None), hash_ + anchor
+
+
+def _outside(link): return re.match(r'[a-z][a-z0-9+.-]*:', link, re.I) or link.startswith('#')
+
+
+def _hrefs(x):
+    if isinstance(x, str): yield x
+    elif isinstance(x, list):
+        for o in x: yield from _hrefs(o)
+    elif isinstance(x, dict):
+        for k in ('href', 'file', 'contents'):
+            if k in x: yield from _hrefs(x[k])
+
+
+def site(_):
+    import nbformat, yaml
+    found, nbs = [], ROOT/'nbs'
+    listed = list(_hrefs(yaml.safe_load((ROOT/'_quarto.yml').read_text('utf-8'))['website']['sidebar']))
+    listed = [l for l in listed if l.endswith('.ipynb')]
+    have = [p.resolve().relative_to(nbs).as_posix() for p in notebooks()]
+    found += [f'_quarto.yml: the sidebar lists {l}, which is not in nbs/' for l in listed if l not in have]
+    found += [f'_quarto.yml: the sidebar does not list {h}' for h in have if h not in listed]
+    for h in have:
+        nb = nbformat.read(nbs/h, as_version=4)
+        first = nb.cells[0].source.splitlines() if nb.cells else []
+        if not (first and first[0].startswith(('# ', '---'))): found.append(f'{h}: does not open with a title')
+        for c in nb.cells:
+            def seen(link):
+                if not _outside(link):
+                    p, _ = _target((nbs/h).parent, link)
+                    if p is None: found.append(f'{h}: broken link {link}')
+                    elif nbs not in p.parents: found.append(f'{h}: link {link} leaves the site; give its address on the web')
+                return link
+            if c.cell_type == 'markdown': map_links(c.source, seen)
+    print('\n'.join(found) or f'{len(have)} notebooks, all in the sidebar; no broken link')
+    if found: sys.exit(1)
+
+
+def _pipe_table(html):
+    "A pandas table as a Markdown table; None when its header has more than one level"
+    from bs4 import BeautifulSoup
+    soup = BeautifulSoup(html, 'html.parser')
+    tables = soup.find_all('table')
+    if len(tables) != 1 or soup.find(attrs={'rowspan': True}) or soup.find(attrs={'colspan': True}): return
+    rows = [[c.get_text(' ', strip=True).replace('|', '\\|') for c in r.find_all(['th', 'td'])] for r in soup.find_all('tr')]
+    head = tables[0].find('thead')
+    n_head = len(head.find_all('tr')) if head else 0
+    if n_head == 2 and not any(rows[1][1:]):    # the index has a name, on a line of its own
+        rows[:2] = [[rows[0][0] or rows[1][0], *rows[0][1:]]]
+    elif n_head != 1: return
+    if len({len(r) for r in rows}) != 1: return
+    line = lambda cells: '| ' + ' | '.join(cells) + ' |'
+    return '\n'.join([line(rows[0]), '|---|' + '---:|' * (len(rows[0]) - 1), *map(line, rows[1:])])
+
+
+def _readme_cell(cell):
+    "The cell as the site shows it, without directives; None when it is hidden"
+    d = directives(cell)
+    value = lambda k: (d.get(k) or d.get(k.rstrip(':')) or [''])[0].lower()
+    if d.keys() & {'hide', 'export', 'exporti', 'default_exp'} or value('include:') == 'false': return
+    from nbdev.process import first_code_ln
+    lines = cell.source.splitlines()
+    start = first_code_ln(lines)
+    code = [l for l in lines[len(lines) if start is None else start:] if not re.search(r'#\|\s*hide_line\s*$', l)]
+    cell.source = '\n'.join(code)
+    if value('echo:') == 'false': cell.metadata['transient'] = {'remove_source': True}
+    if value('output:') == 'false': cell.outputs = []
+    for o in cell.outputs:
+        if 'data' not in o: continue
+        html = o.data.pop('text/html', None)
+        if html and (table := _pipe_table(_joined(html))): o.data['text/markdown'] = table
+        elif html and 'text/plain' not in o.data: o.data['text/html'] = re.sub(r'<style.*?</style>', '', _joined(html), flags=re.S)
+    cell.outputs = [o for o in cell.outputs if o.get('name') != 'stderr']
+    return cell if cell.source.strip() or cell.outputs else None
+
+
+def readme_files():
+    "{path: bytes} of README.md and its pictures"
+    import nbformat
+    from nbconvert import MarkdownExporter
+    nb, nbs = nbformat.read(ROOT/'nbs/index.ipynb', as_version=4), ROOT/'nbs'
+    files, cells, broken = {}, [], []
+
+    def to_github(link):
+        if _outside(link): return link
+        p, anchor = _target(nbs, link)
+        if p is None: broken.append(link)
+        return link if p is None else p.relative_to(ROOT).as_posix() + anchor
+
+    for i, c in enumerate(nb.cells):
+        if c.cell_type == 'raw': continue
+        if c.cell_type == 'markdown':
+            c.source = re.sub(r'^:::.*\n?', '', c.source, flags=re.M)
+            c.source = map_links(c.source, to_github)
+            cells.append(c)
+        elif (shown := _readme_cell(c)) is not None:
+            n = 0
+            for o in shown.outputs:
+                if (png := o.get('data', {}).pop('image/png', None)):
+                    name, n = f'README_files/{c.id}-{n}.png', n + 1
+                    files[ROOT/name] = base64.b64decode(_joined(png))
+                    o.data = nbformat.from_dict({'text/markdown': f'![]({name})'})
+            cells.append(shown)
+    if broken: sys.exit('nbs/index.ipynb: broken links: ' + ', '.join(broken))
+    nb.cells, nb.metadata['language_info'] = cells, {'name': 'python'}
+    text, _ = MarkdownExporter().from_notebook_node(nb)
+    text = re.sub(r'[ \t]+$', '', text, flags=re.M)
+    text = re.sub(r'\n{3,}', '\n\n', text).strip()
+    files[ROOT/'README.md'] = f'<!-- written from nbs/index.ipynb -->\n\n{text}\n'.encode()
+    return files
+
+
+def readme(args):
+    files = readme_files()
+    old = set((ROOT/'README_files').glob('*.png')) - set(files)
+    stale = [p for p, b in files.items() if not p.exists() or p.read_bytes() != b] + sorted(old)
+    names = ', '.join(p.relative_to(ROOT).as_posix() for p in stale)
+    if '--check' in args:
+        if stale: sys.exit(f'not what nbs/index.ipynb gives: {names}; run: python .ci/notebooks.py readme')
+        return print('README.md is what nbs/index.ipynb gives')
+    for p in old: p.unlink()
+    for p, b in files.items():
+        p.parent.mkdir(exist_ok=True)
+        p.write_bytes(b)
+    print('written: ' + (names or 'nothing; it was current'))
+
+
+def list_(_):
+    for p in notebooks(): print(p.resolve().relative_to(ROOT).as_posix())
+
+
+VERBS = {'list': list_, 'refresh': refresh, 'check': check, 'site': site, 'readme': readme}
+
+if __name__ == '__main__':
+    if len(sys.argv) < 2 or sys.argv[1] not in VERBS: sys.exit(__doc__)
+    VERBS[sys.argv[1]](sys.argv[2:])
