@@ -2,6 +2,7 @@
 
     python .ci/notebooks.py list                    the notebooks that nbdev_test runs, one per line
     python .ci/notebooks.py refresh NOTEBOOK...     run in place and store what the cells give
+                                                    (and give the prose below the title its own cell, else the site loses it)
     python .ci/notebooks.py check [NOTEBOOK...]     run, and compare what the cells give with what is stored
     python .ci/notebooks.py site                    every notebook is in the site's sidebar, every link leads somewhere
     python .ci/notebooks.py readme [--check]        write README.md from nbs/index.ipynb, or say whether it is current
@@ -22,7 +23,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 RTOL = ATOL = 0.02    # numbers in text
 PIXELS = 0.03         # pictures: mean absolute difference, 0 to 1
-INK = 0.35            # pictures: the same as a share of what is drawn, after a small blur
+INK = 0.1             # pictures: the same as a share of what is drawn, after a small blur
 SHAPE = 0.02          # pictures: width and height may differ by this share (a tick label one digit longer)
 WORKERS = 2
 
@@ -45,7 +46,7 @@ def skipped(cell):
     "Does nbdev_test leave this code cell out?"
     from nbdev.config import get_config
     d = directives(cell)
-    return ('nbdev_export' + '(' in cell.source or d.get('eval:', [''])[:1] in (['false'], ['False'])
+    return ('nbdev_export' + '(' in cell.source or d.get('eval:', [''])[0].lower() == 'false'
             or bool(set(get_config().tst_flags.split()) & d.keys()))
 
 
@@ -94,11 +95,23 @@ def cleaned(nb):
     return nb
 
 
+def split_title(nb):
+    "nbdev turns the cell with the title and the `>` line into the page's header and drops what else is in it: give that a cell of its own"
+    import nbformat
+    if not nb.cells or nb.cells[0].cell_type != 'markdown' or not nb.cells[0].source.startswith('# '): return
+    m = re.match(r'# .*\n*(?:> .*\n*)?(?:- \w+: .*\n*)*', nb.cells[0].source)
+    head, rest = m[0].rstrip(), nb.cells[0].source[m.end():]
+    if not rest.strip(): return
+    nb.cells[0].source = head
+    nb.cells.insert(1, nbformat.v4.new_markdown_cell(rest, id=f'{nb.cells[0].id}-body'))
+
+
 def refresh(paths):
     import nbformat
     from nbdev.clean import process_write, clean_nb
     for p in paths:
         nb = run(p)
+        split_title(nb)
         nbformat.write(nb, p)
         process_write(warn_msg=f'Failed to clean {p}', proc_nb=partial(clean_nb, clear_all=False, allowed_cell_metadata_keys=['tags']), f_in=p)
         print('refreshed', p)
@@ -114,6 +127,7 @@ def words_and_numbers(text):
     numbers = [float(n.replace(',', '')) for n in _number.findall(text)]
     words = _number.sub('#', text).replace('#.', '#')
     words = re.sub(r'-{3,}', '---', re.sub(r'[ \t]+', ' ', words))
+    words = re.sub(r'(?<=[\[(]) | (?=[\])])', '', words)     # numpy pads its brackets
     return '\n'.join(l.strip() for l in words.strip().splitlines()), numbers
 
 
@@ -270,6 +284,8 @@ def site(_):
         nb = nbformat.read(nbs/h, as_version=4)
         first = nb.cells[0].source.splitlines() if nb.cells else []
         if not (first and first[0].startswith(('# ', '---'))): found.append(f'{h}: does not open with a title')
+        elif lost := [l for l in first[1:] if first[0][0] == '#' and l.strip() and not re.match(r'>\s|- \S+:', l)]:
+            found.append(f'{h}: nbdev drops what follows the title in its own cell; give it a cell: {lost[0][:60]}')
         for c in nb.cells:
             def seen(link):
                 if not _outside(link):
