@@ -8,7 +8,7 @@ __all__ = ['maybe', 'PROMPTS', 'RESPONSES', 'REWARDS', 'is_vector', 'EMBEDDINGS'
            'atomic_write', 'write_table', 'load_parquet', 'load_csv', 'load_jsonl', 'load', 'read_table', 'read_pool',
            'write_pool', 'check_known', 'Tables', 'find_table', 'prompt_id', 'need_column', 'long_from_wide',
            'long_from_json', 'guess_form', 'read_scores', 'import_scores', 'as_numbers', 'tables_from_long',
-           'ExpectedReward', 'expected_reward', 'split_prompts', 'test_side', 'deal_groups', 'reward_array',
+           'ExpectedReward', 'expected_reward', 'coverage', 'split_prompts', 'test_side', 'deal_groups', 'reward_array',
            'RoutingData', 'routing_data', 'select_rewards', 'check_sides', 'check_scored']
 
 # %% ../nbs/00_tables.ipynb #acf6485a
@@ -395,6 +395,17 @@ def expected_reward(rewards # the rewards of one reward model
     n = n.fillna(0).astype(int)
     return ExpectedReward(mean, n, sd / np.sqrt(n.where(n > 0)))
 
+# %% ../nbs/00_tables.ipynb #27d80da3
+def coverage(tables # a score table
+            ) -> pd.DataFrame: # per reward model and model: prompts with a reward, rewards, nulls, most samples of a prompt
+    "How much of the pool was scored, by each reward model"
+    r = tables.rewards
+    scored = r[r.reward.notna()].groupby(['reward_model', 'model'])
+    out = pd.DataFrame(dict(prompts=scored.prompt_id.nunique(), rewards=scored.size(),
+                            not_scored=r.reward.isna().groupby([r.reward_model, r.model]).sum(), K=scored['sample'].nunique()))
+    every = pd.MultiIndex.from_product([tables.reward_models, tables.pool.model], names=['reward_model', 'model'])
+    return out.reindex(every).fillna(0).astype(int)
+
 # %% ../nbs/00_tables.ipynb #625eedd0
 def split_prompts(prompts, # the prompts table
                   seed=0, # seeds the shuffle
@@ -496,6 +507,14 @@ def split(self: RoutingData, seed, # seeds the split
          ) -> RoutingData:
     "The same data under another stratified split"
     return replace(self, train=~test_side(self.categories, self.groups, np.random.default_rng(seed), test_size))
+
+# %% ../nbs/00_tables.ipynb #8d583f46
+@patch
+def with_models(self: RoutingData, models # the names to keep, in the order wanted
+               ) -> RoutingData:
+    "The same prompts with some of the models"
+    at = [self.models.index(m) for m in models]
+    return replace(self, R=self.R[:, at], models=list(models), pool=self.pool.iloc[at].reset_index(drop=True))
 
 # %% ../nbs/00_tables.ipynb #851a5518
 def routing_data(tables, # a score table
