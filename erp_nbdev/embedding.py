@@ -474,7 +474,7 @@ def embed_prompts(prompts, # a prompts table: `prompt_id`, `prompt`
     table.attrs = embedder.identity | dict(dtype=embedder.dtype, too_long=str(n_long))
     return table
 
-# %% ../nbs/03_embedding.ipynb #a1803880
+# %% ../nbs/03_embedding.ipynb #945350f3
 def plot_embeddings(embeddings, # `vector` of each prompt
                     categories, # of each prompt, in the same order
                     ax=None     # matplotlib Axes; None: a new one
@@ -484,7 +484,7 @@ def plot_embeddings(embeddings, # `vector` of each prompt
     X = np.stack(embeddings.vector)
     U, S, Vt = np.linalg.svd(X - X.mean(0), full_matrices=False)
     xy, share = (U*S*np.sign(Vt[np.arange(len(S)), np.abs(Vt).argmax(1)]))[:, :2], S**2/(S**2).sum()
-    ax = ax or plt.subplots(figsize=(7, 4.5))[1]
+    ax = ax or plt.subplots(figsize=(6, 4))[1]
     sns.scatterplot(x=xy[:, 0], y=xy[:, 1], hue=list(categories), palette='colorblind', s=24, linewidth=0, alpha=.75, ax=ax)
     ax.set(xlabel=f'first principal component ({share[0]:.0%} of variance)', ylabel=f'second ({share[1]:.0%})')
     ax.legend(title='category', bbox_to_anchor=(1.01, 1), loc='upper left', frameon=False)
