@@ -212,7 +212,8 @@ def check_one(path):
         old, new = cleaned(nbformat.read(path, as_version=4)), cleaned(run(path))
     except Exception as e:
         lines = [l for l in re.sub(r'\x1b\[[0-9;]*m', '', str(e)).strip().splitlines() if l.strip()]
-        return path, time.time() - start, [f'does not run: {type(e).__name__}: {lines[-1] if lines else ""}'], n
+        cell = getattr(e, 'traceback', '') and str(e).partition('------------------')[2].strip().partition('\n')[0][:80]
+        return path, time.time() - start, [f'does not run: {" | ".join(lines[-3:])[:400]}', *([f'in the cell that begins: {cell}'] if cell else [])], n
     whole = skips_all(old)
     for i, (a, b) in enumerate(zip(old.cells, new.cells)):
         if a.cell_type != 'code': continue
