@@ -144,14 +144,15 @@ def pairwise_auroc(train,          # the training half, `RoutingData`: what the 
                          ties=ties[scored].mean() if scored.any() else np.nan, n=int(scored.sum()), reason=why_missing(judge, fit)))
     return pd.DataFrame(rows)
 
-# %% ../nbs/06_pairwise.ipynb #5d4b2985
+# %% ../nbs/06_pairwise.ipynb #3ade8f57
 def plot_auroc(frame,   # as `pairwise_auroc` gives it
                title='' # above both maps, such as the name of the reward model
               ) -> plt.Figure: # ERP at the left, logistic regression at the right
-    "AUROC of every pair as two heat maps (Figures 3 and 7); a pair that has none says so"
+    "AUROC of every pair as two heat maps (Figures 3 and 7), one above the other for a large pool; a pair that has none says so"
     names = list(dict.fromkeys([*frame.model_1, *frame.model_0]))
+    small, high = len(names) <= 6, 1.6 + .42*len(names)
     scale = dict(vmin=min(.5, frame[['auroc_erp', 'auroc_logistic']].min(axis=None)), vmax=1, cmap='Blues', cbar=False)
-    fig, axes = plt.subplots(1, 2, figsize=(8, 1.6 + .42*len(names)), sharey=True)
+    fig, axes = plt.subplots(*(1, 2) if small else (2, 1), figsize=(8, high if small else 2*high - 1), sharey=True, sharex=True)
     for ax, column, what in zip(axes, ('auroc_erp', 'auroc_logistic'), (f'ERP: {len(names)} probes', f'logistic regression: {len(frame)} classifiers')):
         square = frame.pivot(index='model_0', columns='model_1', values=column).reindex(index=names[1:], columns=names[:-1])
         sns.heatmap(square, ax=ax, annot=True, fmt='.2f', annot_kws={'size': 8}, **scale)
@@ -159,7 +160,7 @@ def plot_auroc(frame,   # as `pairwise_auroc` gives it
         ax.set_title(what, fontsize=10); ax.set(xlabel='', ylabel=''); ax.tick_params(axis='x', rotation=40)
         for tick in ax.get_xticklabels(): tick.set_ha('right')
     fig.suptitle(title); fig.tight_layout()
-    fig.colorbar(axes[0].collections[0], ax=axes, label='AUROC', shrink=.8, pad=.02)
+    fig.colorbar(axes[0].collections[0], ax=axes, label='AUROC', shrink=.8 if small else .5, pad=.02)
     return fig
 
 # %% ../nbs/06_pairwise.ipynb #a7d6d841

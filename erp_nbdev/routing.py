@@ -23,19 +23,19 @@ from .tables import ErpError, atomic_write
 from .embedding import need, restore_embedder
 from .probes import save_probes, load_probes, seal, unseal
 
-# %% ../nbs/07_routing.ipynb #97799fab
+# %% ../nbs/07_routing.ipynb #0f1e22e5
 def pool_cost(
-    pool, # pool table: `model`, `params_b` and, where known, `input_price`, `output_price` per million tokens
-    by='params_b', # 'params_b' (billions of parameters, the paper's cost) or 'price' (money per call)
+    pool, # pool table: `model`, `params_b` and, where known, `input_price`, `output_price` per million tokens, `call_price`
+    by='params_b', # 'params_b' (billions of parameters, the paper's cost), 'price' (dollars per call, from tokens) or 'call_price' (dollars per call, as logged)
     input_tokens=500., # with 'price': expected prompt tokens per call; a number, or one per model [M]
     output_tokens=500., # with 'price': expected response tokens per call; a number, or one per model [M]
 ) -> np.ndarray: # [M] cost of one call, in the pool's order
     "Cost of one call to each model; raises `ErpError` naming the models whose cost is not known"
-    if by not in ('params_b', 'price'): raise ErpError(f"cost by {by!r}: expected 'params_b' or 'price'")
-    col = pool.reindex(columns=['params_b', 'input_price', 'output_price']).to_numpy(float, na_value=np.nan).T
-    cost = col[0] if by == 'params_b' else (col[1]*input_tokens + col[2]*output_tokens) / 1e6
+    if by not in ('params_b', 'price', 'call_price'): raise ErpError(f"cost by {by!r}: expected 'params_b', 'price' or 'call_price'")
+    col = pool.reindex(columns=['params_b', 'call_price', 'input_price', 'output_price']).to_numpy(float, na_value=np.nan).T
+    cost = dict(params_b=col[0], call_price=col[1], price=(col[2]*input_tokens + col[3]*output_tokens) / 1e6)[by]
     unknown = pool['model'].to_numpy()[~np.isfinite(cost)]
-    what = 'params_b' if by == 'params_b' else 'input_price and output_price'
+    what = 'input_price and output_price' if by == 'price' else by
     if len(unknown): raise ErpError(f"pool: {what} not known for {', '.join(unknown)}; fill it in, leave the model out, or pass cost= yourself")
     return cost
 

@@ -6,10 +6,10 @@
 __all__ = ['maybe', 'PROMPTS', 'RESPONSES', 'REWARDS', 'is_vector', 'EMBEDDINGS', 'POOL', 'SCHEMAS', 'loaders', 'about_prompt',
            'ErpError', 'suggest', 'text', 'number', 'check_columns', 'check_unique', 'first_failure', 'check_table',
            'atomic_write', 'write_table', 'load_parquet', 'load_csv', 'load_jsonl', 'load', 'read_table', 'read_pool',
-           'write_pool', 'check_known', 'Tables', 'find_table', 'prompt_id', 'need_column', 'long_from_wide',
-           'long_from_json', 'guess_form', 'read_scores', 'import_scores', 'as_numbers', 'tables_from_long',
-           'ExpectedReward', 'expected_reward', 'coverage', 'split_prompts', 'test_side', 'deal_groups', 'reward_array',
-           'RoutingData', 'routing_data', 'select_rewards', 'check_sides', 'check_scored']
+           'write_pool', 'check_known', 'Tables', 'find_table', 'prompt_id', 'need_column', 'as_numbers',
+           'long_from_wide', 'long_from_json', 'guess_form', 'read_scores', 'import_scores', 'tables_from_long',
+           'ExpectedReward', 'expected_reward', 'coverage', 'split_prompts', 'test_side', 'reward_array', 'RoutingData',
+           'select_rewards', 'check_sides', 'check_scored', 'routing_data']
 
 # %% ../nbs/00_tables.ipynb #acf6485a
 import difflib, hashlib, json, os, re, tempfile, warnings
@@ -284,9 +284,7 @@ def prompt_id(text # the prompt
     "An id made from the text of a prompt alone"
     return hashlib.sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()[:16]
 
-# %% ../nbs/00_tables.ipynb #a8499fc2
-about_prompt = ['prompt_id', 'prompt', 'category', 'group', 'split']
-
+# %% ../nbs/00_tables.ipynb #ccbdfb4b
 def need_column(df, # a table that came from outside
                 column, # the column that must be there
                 where # what to call the table in a message
@@ -294,12 +292,27 @@ def need_column(df, # a table that came from outside
     "Raise `ErpError` if the column is not there"
     if column not in df: raise ErpError(f"{where}: no column '{column}'; found {list(df.columns)}.{suggest(column, df.columns)} Rename or add it.")
 
+# %% ../nbs/00_tables.ipynb #984241da
+def as_numbers(scores, # a column that should hold scores
+               where # what to call it in a message
+              ) -> pd.Series: # float64
+    "Scores as numbers; raises `ErpError` with the row of the first one that is not"
+    out = pd.to_numeric(scores, errors='coerce').astype(float)
+    bad = (out.isna() & scores.notna()).to_numpy()
+    if bad.any(): raise ErpError(f"{where}, row {int(np.flatnonzero(bad)[0])}: got {str(scores[bad].iloc[0])[:40]!r}, expected a number, or nothing where there is no score. "
+                                 'Mend it; if the column is no model, drop it or name the models.')
+    return out
+
+# %% ../nbs/00_tables.ipynb #751aaa44
+about_prompt = ['prompt_id', 'prompt', 'category', 'group', 'split']
+
 def long_from_wide(df, # a column `prompt`, and one column of scores per model
                    models=None # the model columns; all that do not describe the prompt unless given
                   ) -> pd.DataFrame: # long
     "One row per (prompt, model) from one column per model"
     need_column(df, 'prompt', 'the wide table')
     models = models or [c for c in df.columns if c not in about_prompt]
+    df = df.assign(**{m: as_numbers(df[m], f"column '{m}'") for m in models})
     return df.melt([c for c in about_prompt if c in df.columns], models, 'model', 'reward')
 
 # %% ../nbs/00_tables.ipynb #bf5f8673
@@ -336,7 +349,7 @@ def read_scores(path, # the file of scores
     except (KeyError, TypeError, AttributeError, json.JSONDecodeError) as e:
         raise ErpError(f"{path}: not in the form '{form}' ({type(e).__name__}: {str(e)[:80]}). See the table of forms in chapter 00.") from None
 
-# %% ../nbs/00_tables.ipynb #bd14b802
+# %% ../nbs/00_tables.ipynb #2bb64edd
 def import_scores(path, # the file of scores
                   form=None, # 'long', 'wide', 'records' or 'question_scores'; a look at the file decides unless given
                   pool=None, # a pool file or table; models without costs unless given
@@ -347,23 +360,13 @@ def import_scores(path, # the file of scores
     try: long = read_scores(path, form or guess_form(path), models)
     except UnicodeDecodeError as e: raise ErpError(f'{path}: byte {e.start} is not UTF-8. Save the file as UTF-8.') from None
     for c in ('prompt', 'model', 'reward'): need_column(long, c, path)
-    long = long.assign(reward=as_numbers(long.reward, path))
+    long = long.assign(reward=as_numbers(long.reward, f"{path}: column 'reward'"))
     if 'prompt_id' not in long: long['prompt_id'] = [prompt_id(p) if isinstance(p, str) else None for p in long.prompt]
     if 'reward_model' not in long: long['reward_model'] = reward_model
     if 'sample' not in long: long['sample'] = long.groupby(['prompt_id', 'model', 'reward_model'], dropna=False).cumcount()
     return tables_from_long(long, pool)
 
-# %% ../nbs/00_tables.ipynb #92c32711
-def as_numbers(scores, # a column that should hold scores
-               where # what to call the file in a message
-              ) -> pd.Series: # float64
-    "Scores as numbers; raises `ErpError` with the row of the first one that is not"
-    out = pd.to_numeric(scores, errors='coerce').astype(float)
-    bad = (out.isna() & scores.notna()).to_numpy()
-    if bad.any(): raise ErpError(f"{where}: score {int(np.flatnonzero(bad)[0])} is {str(scores[bad].iloc[0])[:40]!r}, expected a number or nothing. "
-                                 'Mend it; if it stands in a column that is no model, drop that column or name the models.')
-    return out
-
+# %% ../nbs/00_tables.ipynb #a1edf066
 def tables_from_long(long, # prompt_id, prompt, model, sample, reward_model, reward, …
                      pool=None # a pool file or table, or None
                     ) -> Tables:
@@ -418,37 +421,24 @@ def split_prompts(prompts, # the prompts table
     test = test_side(category.to_numpy(), groups.to_numpy(), np.random.default_rng(seed), test_size)
     return prompts.assign(split=np.where(test, 'test', 'train'))
 
-# %% ../nbs/00_tables.ipynb #5eec0b4f
+# %% ../nbs/00_tables.ipynb #11b6cb46
 def test_side(categories, # category of each prompt, [N]
               groups, # group of each prompt, [N]
               rng, # a numpy Generator
               test_size=.5 # share of each category to deal to the test side
              ) -> np.ndarray: # bool [N], True for test
-    "Deal the groups of each category to test until it has its share"
-    test, dealt = np.zeros(len(groups), bool), {}
+    "Deal whole groups of each category to test until it has its share; raises `ErpError` for a category of one group"
+    dealt = {}
     for c in np.unique(categories):
-        rows = np.flatnonzero(categories == c)
-        codes, names = pd.factorize(groups[rows])
-        if len(names) < 2: raise ErpError(f"category '{c}' has {len(rows)} prompt(s) in 1 group: it cannot stand on both sides of a split. "
+        names, sizes = np.unique(groups[categories == c], return_counts=True)
+        if len(names) < 2: raise ErpError(f"category '{c}' has {sizes.sum()} prompt(s) in 1 group: it cannot stand on both sides of a split. "
                                           'Merge it with another category, or add prompts.')
-        want, got = max(1, int(len(rows) * test_size)), sum(dealt.get(g, False) for g in groups[rows])
-        deal_groups(rng.permutation(len(names)), names, np.bincount(codes), want - got, dealt)
-        test[rows] = [dealt[g] for g in groups[rows]]
-    return test
-
-def deal_groups(order, # a permutation of the groups
-                names, # names of the groups
-                sizes, # prompts in each group
-                want, # prompts still wanted on the test side
-                dealt # group -> is it test?; added to
-               ):
-    "Give groups that are not dealt yet to test while they fit, at least one to each side"
-    fresh = [i for i in order if names[i] not in dealt]
-    for j, i in enumerate(fresh):
-        last_for_train = j == len(fresh) - 1 and not any(not dealt[g] for g in names if g in dealt)
-        first = j == 0 and not any(dealt[g] for g in names if g in dealt)
-        dealt[names[i]] = first or (sizes[i] <= want and not last_for_train)
-        want -= sizes[i] * dealt[names[i]]
+        room = max(1, int(sizes.sum() * test_size))
+        for i in sorted(rng.permutation(len(names)), key=lambda i: names[i] not in dealt):
+            room -= sizes[i] * dealt.setdefault(names[i], bool(sizes[i] <= room))
+        sides = {dealt[g] for g in names}
+        if len(sides) == 1: dealt[names[sizes.argmin()]] = not sides.pop()
+    return np.array([dealt[g] for g in groups])
 
 # %% ../nbs/00_tables.ipynb #44b0bfc9
 def reward_array(rewards, # the rewards of one reward model
@@ -516,6 +506,33 @@ def with_models(self: RoutingData, models # the names to keep, in the order want
     at = [self.models.index(m) for m in models]
     return replace(self, R=self.R[:, at], models=list(models), pool=self.pool.iloc[at].reset_index(drop=True))
 
+# %% ../nbs/00_tables.ipynb #c057835f
+def select_rewards(tables, # a score table
+                   reward_model=None # which one; needed if there is more than one
+                  ) -> pd.DataFrame: # its rewards
+    "The rewards of one reward model; raises `ErpError` that lists those there are"
+    have = tables.reward_models
+    if reward_model is None and len(have) == 1: reward_model = have[0]
+    if reward_model not in have: raise ErpError(f"no rewards of reward model {reward_model!r}.{suggest(reward_model, have)} The table has {have}.")
+    return tables.rewards[tables.rewards.reward_model == reward_model]
+
+# %% ../nbs/00_tables.ipynb #93c4615e
+def check_sides(category, # category of each prompt
+                split # 'train' or 'test', for each prompt
+               ):
+    "Raise `ErpError` for a category that stands on one side only"
+    sides = pd.crosstab(category, split).reindex(columns=['train', 'test'], fill_value=0)
+    for c, side in sides.eq(0).stack()[lambda s: s].index:
+        raise ErpError(f"category '{c}' has no prompt on the {side} side of the split; expected some on both. Draw the split anew, or merge categories.")
+
+def check_scored(R, # rewards [N, M, K]
+                 models, # names of the second axis
+                 reward_model # whose rewards they are
+                ):
+    "Raise `ErpError` for a model without any reward"
+    for model, n in zip(models, np.isfinite(R).any(2).sum(0)):
+        if n == 0: raise ErpError(f"model '{model}' of the pool has no reward from '{reward_model}'. Score it, or take it out of the pool.")
+
 # %% ../nbs/00_tables.ipynb #851a5518
 def routing_data(tables, # a score table
                  embeddings, # the embeddings table of its prompts
@@ -536,29 +553,3 @@ def routing_data(tables, # a score table
     check_scored(R, list(pool.model), rewards.reward_model.iloc[0])
     return RoutingData(prompts.prompt_id.to_numpy(object), category.to_numpy(object), prompts[group or 'prompt'].to_numpy(object), X, R,
                        list(pool.model), pool, (prompts.split == 'train').to_numpy(), rewards.reward_model.iloc[0])
-
-# %% ../nbs/00_tables.ipynb #8bc7bafc
-def select_rewards(tables, # a score table
-                   reward_model=None # which one; needed if there is more than one
-                  ) -> pd.DataFrame: # its rewards
-    "The rewards of one reward model; raises `ErpError` that lists those there are"
-    have = tables.reward_models
-    if reward_model is None and len(have) == 1: reward_model = have[0]
-    if reward_model not in have: raise ErpError(f"no rewards of reward model {reward_model!r}.{suggest(reward_model, have)} The table has {have}.")
-    return tables.rewards[tables.rewards.reward_model == reward_model]
-
-def check_sides(category, # category of each prompt
-                split # 'train' or 'test', for each prompt
-               ):
-    "Raise `ErpError` for a category that stands on one side only"
-    sides = pd.crosstab(category, split).reindex(columns=['train', 'test'], fill_value=0)
-    for c, side in sides.eq(0).stack()[lambda s: s].index:
-        raise ErpError(f"category '{c}' has no prompt on the {side} side of the split; expected some on both. Draw the split anew, or merge categories.")
-
-def check_scored(R, # rewards [N, M, K]
-                 models, # names of the second axis
-                 reward_model # whose rewards they are
-                ):
-    "Raise `ErpError` for a model without any reward"
-    for model, n in zip(models, np.isfinite(R).any(2).sum(0)):
-        if n == 0: raise ErpError(f"model '{model}' of the pool has no reward from '{reward_model}'. Score it, or take it out of the pool.")
