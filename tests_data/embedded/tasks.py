@@ -66,10 +66,15 @@ OPENERS = ['Please help me. ', 'Quick question: ', 'Hey, ', 'Hello! ', 'One more
 CLOSERS = [' Thanks!', ' Thank you.', ' Be brief.', ' Answer only.', ' Cheers!']
 
 
+def numbers(rng, digits=(1, 1, 2, 2, 3), n=2):
+    "`n` numbers of the same length: how hard a sum is can be seen from it."
+    d = rng.choice(digits)
+    return [rng.randint(10 ** (d - 1) if d > 1 else 1, 10 ** d - 1) for _ in range(n)]
+
+
 def number(rng, digits=(1, 2, 2, 3)):
-    "A number of one to three digits, all lengths likely."
-    n = rng.choice(digits)
-    return rng.randint(10 ** (n - 1) if n > 1 else 1, 10 ** n - 1)
+    "One number, of one to three digits."
+    return numbers(rng, digits, 1)[0]
 
 
 # -------------------------------------------------------------------------------------------------------------------- coding
@@ -158,32 +163,32 @@ def fix_code(rng):
 
 @task('math', 'number')
 def addition(rng):
-    a, b = number(rng), number(rng)
+    a, b = numbers(rng)
     return say(rng, 'What is {a} + {b}?', 'Add {a} and {b}.', 'Compute {a} + {b}.', 'How much is {a} plus {b}?', 'Find the sum of {a} and {b}.', '{a} + {b} = ?', a=a, b=b), str(a + b)
 
 
 @task('math', 'number')
 def subtraction(rng):
-    b, a = sorted((number(rng), number(rng)))
+    b, a = sorted(numbers(rng))
     return say(rng, 'What is {a} - {b}?', 'Subtract {b} from {a}.', 'Compute {a} - {b}.', 'How much is {a} minus {b}?', 'Take {b} away from {a}.', a=a, b=b), str(a - b)
 
 
 @task('math', 'number')
 def multiplication(rng):
-    a, b = number(rng, (1, 1, 2)), rng.randint(2, 9)
+    a, b = number(rng, (1, 1, 1, 2)), rng.randint(2, 9)
     return say(rng, 'What is {a} times {b}?', 'Multiply {a} by {b}.', 'Compute {a} * {b}.', 'Find the product of {a} and {b}.', a=a, b=b), str(a * b)
 
 
 @task('math', 'number')
 def word_problem_more(rng):
-    a, b, n, t = number(rng, (1, 2)), number(rng, (1, 2)), rng.choice(NAMES), rng.choice(THINGS)
+    (a, b), n, t = numbers(rng, (1, 1, 2)), rng.choice(NAMES), rng.choice(THINGS)
     return say(rng, '{n} has {a} {t} and buys {b} more. How many {t} does {n} have now?', 'There are {a} {t} on a table and {b} in a box. How many {t} in all?',
                '{n} found {a} {t} today and {b} {t} yesterday. How many together?', n=n, a=a, b=b, t=t), str(a + b)
 
 
 @task('math', 'number')
 def word_problem_less(rng):
-    b, a = sorted((number(rng, (1, 2)), number(rng, (1, 2))))
+    b, a = sorted(numbers(rng, (1, 1, 2)))
     n, t = rng.choice(NAMES), rng.choice(THINGS)
     return say(rng, '{n} had {a} {t} and lost {b}. How many {t} are left?', '{n} has {a} {t} and gives away {b}. How many {t} remain?',
                'Of {a} {t}, {n} sold {b}. How many are left?', n=n, a=a, b=b, t=t), str(a - b)
@@ -191,28 +196,28 @@ def word_problem_less(rng):
 
 @task('math', 'number')
 def word_problem_times(rng):
-    a, b, n, t = rng.randint(2, 12), rng.randint(2, 9), rng.choice(NAMES), rng.choice(THINGS)
+    a, b, n, t = rng.randint(2, 9), rng.randint(2, 9), rng.choice(NAMES), rng.choice(THINGS)
     return say(rng, 'Each box holds {a} {t}. How many {t} are in {b} boxes?', '{n} buys {b} bags of {a} {t} each. How many {t} is that?',
                '{n} reads {a} pages a day. How many pages in {b} days?', n=n, a=a, b=b, t=t), str(a * b)
 
 
 @task('math', 'number')
 def compare(rng):
-    xs = [number(rng) for _ in range(rng.randint(2, 4))]
+    xs = numbers(rng, n=rng.randint(2, 4))
     f, w = rng.choice([(max, 'largest'), (min, 'smallest')])
     return say(rng, 'Which number is the {w}: {x}?', 'Find the {w} of {x}.', 'Of the numbers {x}, name the {w}.', w=w, x=', '.join(map(str, xs))), str(f(xs))
 
 
 @task('math', 'number')
 def sequence(rng):
-    a, d = rng.randint(1, 30), rng.randint(1, 9)
+    a, d = rng.choice([rng.randint(1, 9), rng.randint(10, 60)]), rng.randint(1, 6)
     x = ', '.join(str(a + d * i) for i in range(4))
     return say(rng, 'What comes next: {x}?', 'Continue the sequence {x}.', 'Find the next number in {x}.', x=x), str(a + 4 * d)
 
 
 @task('math', 'number')
 def double_half(rng):
-    a, half = number(rng), rng.random() < .5
+    a, half = number(rng, (1, 2, 2)), rng.random() < .5
     return say(rng, 'What is {w} {x}?', 'Find {w} {x}.', 'Can you work out {w} {x}?', w='half of' if half else 'twice', x=2 * a if half else a), str(a if half else 2 * a)
 
 
@@ -224,7 +229,7 @@ def parity(rng):
 
 @task('math', 'number')
 def rounding(rng):
-    a, to = rng.choice([(number(rng, (2, 3)), 10), (number(rng, (3,)), 100)])
+    a, to = rng.choice([(number(rng, (2, 2, 3)), 10), (number(rng, (3,)), 100)])
     return say(rng, 'Round {a} to the nearest {t}.', 'What is {a} rounded to the nearest {t}?', a=a, t={10: 'ten', 100: 'hundred'}[to]), str((a + to // 2) // to * to)
 
 
