@@ -9,7 +9,7 @@ __all__ = ['FORMAT', 'BLANK', 'NOT_OURS', 'Factor', 'factorise', 'solve', 'loo_r
            'plot_ceiling', 'category_means', 'r2_interval', 'r2_row', 'r2_table', 'plot_predictions', 'seal_mark',
            'seal', 'unseal', 'plain', 'probes_card', 'save_probes', 'check_embedder', 'load_probes']
 
-# %% ../nbs/04_probes.ipynb #a6d7b814
+# %% ../nbs/04_probes.ipynb #2a160e69
 import hashlib, json, sys, warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +19,7 @@ from safetensors.numpy import load as load_tensors, save as save_tensors
 from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
+from threadpoolctl import threadpool_limits
 import erp_nbdev
 from .tables import ErpError, atomic_write, check_table, suggest
 
@@ -40,7 +41,7 @@ class Factor:
         mean = Y.mean(0) if self.intercept else np.zeros(Y.shape[1])
         return mean, Y - mean
 
-# %% ../nbs/04_probes.ipynb #285bb773
+# %% ../nbs/04_probes.ipynb #dc8dc86b
 def factorise(X, # float [n, d]: a vector per prompt
               fit_intercept=True # centre first?
              ) -> Factor:
@@ -50,7 +51,8 @@ def factorise(X, # float [n, d]: a vector per prompt
     mean = X.mean(0) if fit_intercept else np.zeros(d)
     Xc = X - mean
     tall = d <= n                                               # the one place where the side is chosen
-    s, W = np.linalg.eigh(Xc.T @ Xc if tall else Xc @ Xc.T)
+    G = Xc.T @ Xc if tall else Xc @ Xc.T
+    with threadpool_limits(1 if len(G) <= 2048 else None, 'blas'): s, W = np.linalg.eigh(G)
     keep = s > s[-1] * max(n, d) * np.finfo(float).eps          # directions in which the prompts do not differ carry nothing
     s, W = s[keep], W[:, keep]
     B, V = (Xc @ W, W) if tall else (W * np.sqrt(s), Xc.T @ W / np.sqrt(s))
