@@ -360,7 +360,7 @@ def readme_files():
             n = 0
             for o in shown.outputs:
                 if (png := o.get('data', {}).pop('image/png', None)):
-                    name, n = f'README_files/{c.id}-{n}.png', n + 1
+                    name, n = f'nbs/images/readme/{c.id}-{n}.png', n + 1
                     files[ROOT/name] = base64.b64decode(_joined(png))
                     o.data = nbformat.from_dict({'text/markdown': f'![]({name})'})
             cells.append(shown)
@@ -375,7 +375,7 @@ def readme_files():
 
 def readme(args):
     files = readme_files()
-    old = set((ROOT/'README_files').glob('*.png')) - set(files)
+    old = set((ROOT/'nbs/images/readme').glob('*.png')) - set(files)
     stale = [p for p, b in files.items() if not p.exists() or p.read_bytes() != b] + sorted(old)
     names = ', '.join(p.relative_to(ROOT).as_posix() for p in stale)
     if '--check' in args:
@@ -383,7 +383,7 @@ def readme(args):
         return print('README.md is what nbs/index.ipynb gives')
     for p in old: p.unlink()
     for p, b in files.items():
-        p.parent.mkdir(exist_ok=True)
+        p.parent.mkdir(parents=True, exist_ok=True)
         p.write_bytes(b)
     print('written: ' + (names or 'nothing; it was current'))
 
