@@ -26,6 +26,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 SEED = 20250
 MAX_NEW_TOKENS = 24
+BETA = 2.  # scale of the learned reward
 
 # Each model: its size, its training mixture (weights of categories and of single tasks) and the number of its training steps of 32 prompts.
 # No specialist exists for instruction following: the coder practises more of the spelling in it, the chatty one more of the wording.
@@ -43,7 +44,7 @@ MODELS = {
 def settings(quick):
     "How much of everything: the full table, or a fast look at it."
     if quick: return dict(per_category=40, K=8, share=.1, reward_prompts=100, reward_K=4, reward_steps=60)
-    return dict(per_category=200, K=32, share=1., reward_prompts=1600, reward_K=8, reward_steps=400)
+    return dict(per_category=200, K=32, share=1., reward_prompts=1600, reward_K=8, reward_steps=300)
 
 
 # ----------------------------------------------------------------------------------------------------------------- tokenizer
@@ -196,21 +197,27 @@ def checker_scores(frame, prompts):
     return np.array([grade(t, r) for t, r in zip(frame['prompt'], frame['response'])])
 
 
-def preference_pairs(frame, rng):
-    "Pairs of responses to one prompt, the checker's choice first: a frame prompt, better, worse. Ties are left out."
-    best = frame.drop_duplicates(['prompt', 'response'])
+def preference_pairs(frame, rng, each=24, margin=.1):
+    "Pairs of responses to one prompt, the checker's choice first: a frame prompt, better, worse. Near ties are left out."
     rows = []
-    for text, g in best.groupby('prompt', sort=True):
+    for text, g in frame.groupby('prompt', sort=True):
         items = list(zip(g['response'], g['score']))
-        for _ in range(24):
-            (a, x), (b, y) = rng.sample(items, 2) if len(items) > 1 else (items[0], items[0])
-            if x != y: rows.append((text, a, b) if x > y else (text, b, a))
+        for _ in range(each):
+            (a, x), (b, y) = rng.sample(items, 2)
+            if abs(x - y) >= margin: rows.append((text, a, b) if x > y else (text, b, a))
     return pd.DataFrame(rows, columns=['prompt', 'better', 'worse']).drop_duplicates(ignore_index=True)
 
 
 def reward_inputs(tok, texts, responses):
-    "Question, `<answer>`, response, `<stop>`: what the reward model reads; it scores at the last token."
+    "Question, `<answer>`, response, `<stop>`: what the reward model reads."
     return pad([q + [2] + r + [1] for q, r in zip(encode(tok, list(texts)), encode(tok, list(responses)))], 'right')
+
+
+def reward(model, ids, mask):
+    "BETA × the mean log-probability of the response's tokens: a language model's implicit reward. At most 0."
+    logp = -F.cross_entropy(model(input_ids=ids, attention_mask=mask).logits[:, :-1].transpose(1, 2), ids[:, 1:], reduction='none')
+    in_response = (((ids == 2).cumsum(1)[:, :-1] > 0) * mask[:, 1:]).float()
+    return BETA * (logp * in_response).sum(1) / in_response.sum(1)
 
 
 def rewards_of(tok, model, texts, responses, batch=256):
@@ -220,21 +227,20 @@ def rewards_of(tok, model, texts, responses, batch=256):
         for i in range(0, len(order), batch):
             part = order[i:i + batch]
             ids, mask = reward_inputs(tok, [texts[j] for j in part], [responses[j] for j in part])
-            out[part] = model(input_ids=ids, attention_mask=mask).logits[:, 0].double().numpy()
+            out[part] = reward(model, ids, mask).double().numpy()
     return out
 
 
-def train_reward_model(tok, weights, pairs, steps, lr=1e-3, size=32):
-    "A Llama with one output, begun from the big generalist, fitted to -log sigmoid(r(better) - r(worse))."
+def train_reward_model(tok, weights, pairs, steps, lr=3e-4, size=32):
+    "A copy of the big generalist whose implicit reward r is fitted to -log sigmoid(r(better) - r(worse))."
     torch.manual_seed(SEED + 7); torch.set_num_threads(1)
-    model = transformers.LlamaForSequenceClassification.from_pretrained(weights / 'big-generalist', num_labels=1)
-    model.config.pad_token_id = 0
+    model = transformers.LlamaForCausalLM.from_pretrained(weights / 'big-generalist').train()
     opt, schedule = optimiser(model, lr, steps)
     rng = np.random.default_rng(SEED + 8)
     for i in range(steps):
         b = pairs.iloc[rng.choice(len(pairs), size, replace=False)]
         ids, mask = reward_inputs(tok, [*b['prompt'], *b['prompt']], [*b['better'], *b['worse']])
-        better, worse = model(input_ids=ids, attention_mask=mask).logits[:, 0].chunk(2)
+        better, worse = reward(model, ids, mask).chunk(2)
         loss = -F.logsigmoid(better - worse).mean()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.)
@@ -255,10 +261,11 @@ def bradley_terry(weights, practice, reward_prompts, table, s):
     start, tok = time.process_time(), make_tokenizer()
     pairs = preference_pairs(practice.assign(score=checker_scores(practice, reward_prompts)), random.Random(SEED + 9))
     held = pairs['prompt'].isin({p.text for p in reward_prompts[::5]})
+    before = pair_accuracy(tok, transformers.LlamaForCausalLM.from_pretrained(weights / 'big-generalist').eval(), pairs[held])
     model = train_reward_model(tok, weights, pairs[~held], s['reward_steps'])
     model.save_pretrained(weights / 'bradley-terry'); tok.save_pretrained(weights / 'bradley-terry')
     facts = dict(parameters=model.num_parameters(), training_pairs=int((~held).sum()), held_out_pairs=int(held.sum()),
-        held_out_pair_accuracy=round(pair_accuracy(tok, model, pairs[held]), 4), training_cpu_seconds=round(time.process_time() - start, 1))
+        held_out_pair_accuracy=round(pair_accuracy(tok, model, pairs[held]), 4), accuracy_before_training=round(before, 4), training_cpu_seconds=round(time.process_time() - start, 1))
     each = table[['prompt', 'response']].drop_duplicates()
     r = rewards_of(tok, model, list(each['prompt']), list(each['response']))
     scores = table[['prompt', 'response']].merge(each.assign(reward=r.round(4)), how='left')['reward'].to_numpy()
@@ -284,18 +291,18 @@ def write_tables(out, prompts, table, rewards, facts):
     (out / 'pool.yaml').write_text(f'# Parameters in billions. No prices: nobody sells these models.\nmodels:\n{pool}\n')
 
 
-def report(prompts, table, rewards, facts, reward_facts, s, seconds):
+def report(prompts, table, rewards, facts, reward_facts, s):
     "What was made, how long it took and how it came out, as a dict."
     cat = table['prompt'].map({p.text: p.category for p in prompts})
     mean = lambda r: pd.Series(r).groupby([table['model'].to_numpy(), cat.to_numpy()]).mean().unstack().loc[list(MODELS), list(tasks.CATEGORIES)].round(3)
     versions = dict(python=platform.python_version(), torch=torch.__version__, transformers=transformers.__version__, numpy=np.__version__, pandas=pd.__version__)
     return dict(seed=SEED, settings=dict(s, temperature=1.0, max_new_tokens=MAX_NEW_TOKENS), prompts=len(prompts), responses=len(table), models=facts, reward_model=reward_facts,
-        mean_reward={n: mean(r).to_dict('index') for n, r in rewards.items()}, seconds=round(seconds, 1), versions=versions)
+        mean_reward={n: mean(r).to_dict('index') for n, r in rewards.items()}, versions=versions)
 
 
 def main(args):
     "Make everything."
-    start, s = time.time(), settings(args.quick)
+    s = settings(args.quick)
     out = Path(args.out) if args.out else (ROOT / 'runs/embedded-quick' if args.quick else HERE)
     weights = ROOT / 'runs' / ('embedded-weights-quick' if args.quick else 'embedded-pool')
     out.mkdir(parents=True, exist_ok=True); weights.mkdir(parents=True, exist_ok=True)
@@ -311,9 +318,9 @@ def main(args):
     learned, reward_facts = bradley_terry(weights, practice, reward_prompts, table, s)
     rewards, facts = {'checker': checker_scores(table, prompts).round(4), 'bradley-terry': learned}, {m: done[m][2] for m in MODELS}
     write_tables(out, prompts, table, rewards, facts)
-    r = report(prompts, table, rewards, facts, reward_facts, s, time.time() - start)
+    r = report(prompts, table, rewards, facts, reward_facts, s)
     (out / 'report.json').write_text(json.dumps(r, indent=1) + '\n')
-    print(pd.DataFrame(r['mean_reward']['checker']).T.to_string(), reward_facts, f'{r["seconds"]} s', sep='\n')
+    print(pd.DataFrame(r['mean_reward']['checker']).T.to_string(), reward_facts, sep='\n')
 
 
 if __name__ == '__main__':
