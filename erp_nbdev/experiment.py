@@ -283,7 +283,7 @@ def study_cost(pool, # the pool
     try: return pool_cost(pool, by)
     except ErpError: return None
 
-# %% ../nbs/08_experiment.ipynb #48e97bea
+# %% ../nbs/08_experiment.ipynb #3de8f0b1
 def fit_router(tables, # a score table
                embedder, # from `get_embedder`
                reward_model=None, # whose rewards; needed if there are several
@@ -298,6 +298,7 @@ def fit_router(tables, # a score table
     costs = study_cost(data.pool, cost)
     summary = routing_summary(train, test, probes.fit(train.X, train.Y).predict(test.X), costs)
     says = summary[['reward', 'low', 'high']].round(3).to_string() + '\n\n' + verdict(summary)
+    if nulls := int(tables.rewards.reward.isna().sum()): says += f'\n{nulls} of {len(tables.rewards)} rewards are null (not scored) and were left out.'
     probes.fit(data.X, data.Y)
     return Router(probes, data.pool, embedder, cost=costs, train_predictions=probes.predict(data.X)), says
 
@@ -309,12 +310,13 @@ def input_digests(path # a file or a folder
     if not path.exists(): raise ErpError(f'{path}: no such file or folder. Check `data` in the experiment file.')
     return {p.name: file_digest(p) for p in (sorted(path.glob('*.*')) if path.is_dir() else [path])}
 
-# %% ../nbs/08_experiment.ipynb #fe585856
+# %% ../nbs/08_experiment.ipynb #3259a5db
 def load_tables(experiment) -> Tables: # the experiment's score table, split
     "Read an experiment's scores, keep the reward models it asks for, and split its prompts"
     data, split = experiment.data, experiment.split
     tables = Tables.read(data.path) if Path(data.path).is_dir() else import_scores(data.path, data.form, data.pool, data.reward_model)
     if experiment.reward_models: tables.rewards = pd.concat([select_rewards(tables, r) for r in experiment.reward_models])
+    if len(tables.pool) < 2: raise ErpError(f"{data.path}: the pool has one model, '{tables.pool.model[0]}'; a study compares models, so it needs two or more.")
     if 'split' not in tables.prompts: tables.prompts = split_prompts(tables.prompts, split.seed, split.test_size, split.group)
     return tables
 

@@ -87,7 +87,7 @@ def check_columns(df, # the table
                                f"Known are {list(schema.columns)}.")
     if not len(df): raise ErpError(f'{where}: the table has no rows; expected at least one.')
 
-# %% ../nbs/00_tables.ipynb #a94bf1eb
+# %% ../nbs/00_tables.ipynb #3836ceb2
 def check_unique(df, # the table
                  schema, # its pandera schema; `unique` is the key
                  where # what to call the table in a message
@@ -98,15 +98,16 @@ def check_unique(df, # the table
     key = df.loc[twice, schema.unique].iloc[0]
     rows = np.flatnonzero((df[schema.unique] == key).all(axis=1).to_numpy())[:2]
     shown = ' | '.join(f'row {i}: ' + ', '.join(f'{c}={str(v)[:40]!r}' for c, v in df.iloc[i].items()) for i in rows)
-    raise ErpError(f'{where}: the key {dict(key)} stands {int((df[schema.unique] == key).all(axis=1).sum())} times, '
+    named = ', '.join(f'{c} {str(v)!r}' for c, v in key.items())
+    raise ErpError(f'{where}: the key ({named}) stands {int((df[schema.unique] == key).all(axis=1).sum())} times, '
                    f'expected once. {shown}. Remove or renumber one.')
 
-# %% ../nbs/00_tables.ipynb #e1ffed5b
+# %% ../nbs/00_tables.ipynb #64d489e6
 def first_failure(error, # pandera's `SchemaErrors`
                   df # the table
                  ) -> str: # `row 3, column 'reward': got inf, expected …`
     "The first of pandera's failure cases, in a sentence"
-    cases = error.failure_cases.dropna(subset=['index'])
+    cases = error.failure_cases.dropna(subset=['index']).drop_duplicates('index')
     case = (cases if len(cases) else error.failure_cases).iloc[0]
     rule = {'not_nullable': 'a value, not null'}.get(str(case['check']), str(case['check']))
     rule = re.sub(r"^(coerce_dtype|dtype)\('?(\w+?)(64)?'?\)$", r'values that read as \2', rule)
@@ -197,12 +198,12 @@ def read_table(path, # `.parquet`, `.csv` or `.jsonl`
     out.attrs = df.attrs
     return out
 
-# %% ../nbs/00_tables.ipynb #f88a38be
+# %% ../nbs/00_tables.ipynb #22b8bd04
 def read_pool(path # a YAML file with a list `models:`
              ) -> pd.DataFrame: # the pool, checked
     "Read a pool file; raises `ErpError` where it is not a list of models"
     try: spec = yaml.safe_load(Path(path).read_text('utf-8'))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as e: raise ErpError(f'{path}: not a readable YAML file ({str(e).splitlines()[0]}).') from None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as e: raise ErpError(f'{path}: not a readable YAML file ({" ".join(str(e).split())[:160]}).') from None
     if not isinstance(spec, dict) or not isinstance(spec.get('models'), list):
         raise ErpError(f"{path}: expected a list under `models:`, each with `model` and `params_b`; see tests_data/embedded/pool.yaml for one.")
     return check_table(pd.DataFrame(spec['models']), 'pool', str(path))
@@ -516,7 +517,7 @@ def select_rewards(tables, # a score table
     if reward_model not in have: raise ErpError(f"no rewards of reward model {reward_model!r}.{suggest(reward_model, have)} The table has {have}.")
     return tables.rewards[tables.rewards.reward_model == reward_model]
 
-# %% ../nbs/00_tables.ipynb #93c4615e
+# %% ../nbs/00_tables.ipynb #002c7867
 def check_sides(category, # category of each prompt
                 split # 'train' or 'test', for each prompt
                ):
@@ -527,13 +528,17 @@ def check_sides(category, # category of each prompt
 
 def check_scored(R, # rewards [N, M, K]
                  models, # names of the second axis
-                 reward_model # whose rewards they are
+                 reward_model, # whose rewards they are
+                 train # bool [N]
                 ):
-    "Raise `ErpError` for a model without any reward"
-    for model, n in zip(models, np.isfinite(R).any(2).sum(0)):
+    "Raise `ErpError` for a model with fewer than two scored prompts to learn from"
+    scored = np.isfinite(R).any(2)
+    for model, n, on_train in zip(models, scored.sum(0), scored[train].sum(0)):
         if n == 0: raise ErpError(f"model '{model}' of the pool has no reward from '{reward_model}'. Score it, or take it out of the pool.")
+        if on_train < 2: raise ErpError(f"model '{model}' has rewards for {n} prompt(s), {on_train} of them on the train side; a probe needs at least 2 there. "
+                                        'Score more prompts, or take it out of the pool.')
 
-# %% ../nbs/00_tables.ipynb #851a5518
+# %% ../nbs/00_tables.ipynb #a5d39f9c
 def routing_data(tables, # a score table
                  embeddings, # the embeddings table of its prompts
                  reward_model=None, # which rewards; needed if there is more than one
@@ -550,6 +555,6 @@ def routing_data(tables, # a score table
     category = prompts.category.fillna('uncategorised') if 'category' in prompts else pd.Series('all', prompts.index)
     check_sides(category, prompts.split)
     R = reward_array(rewards, prompts.prompt_id, list(pool.model))
-    check_scored(R, list(pool.model), rewards.reward_model.iloc[0])
+    check_scored(R, list(pool.model), rewards.reward_model.iloc[0], (prompts.split == 'train').to_numpy())
     return RoutingData(prompts.prompt_id.to_numpy(object), category.to_numpy(object), prompts[group or 'prompt'].to_numpy(object), X, R,
                        list(pool.model), pool, (prompts.split == 'train').to_numpy(), rewards.reward_model.iloc[0])
