@@ -6,7 +6,7 @@
 Order: prompts -> five language models (train, sample) -> checker -> reward model (Bradley-Terry) -> vectors -> tables.
 Every number in the tables comes from a model run here. Weights stay in runs/, which git ignores.
 """
-import argparse, json, os, platform, random, re, sys, time
+import argparse, json, os, platform, random, re, time
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 from functools import lru_cache
