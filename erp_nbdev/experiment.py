@@ -196,16 +196,17 @@ def split_metrics(data, # RoutingData
     return {'seed': seed, 'R²': r2.r2.mean(), 'R² of the category mean': r2.category_mean_r2.mean(), 'AUROC': mean_auroc(test, predictions),
             **{f'reward: {p}': v for p, v in routing.reward.items()}, 'ERP − best single': routing.gain['ERP']}
 
-# %% ../nbs/08_experiment.ipynb #9843c4cc
+# %% ../nbs/08_experiment.ipynb #fc24d344
 def split_study(data, # RoutingData
                 probes, # an estimator; a fresh copy is fitted on each split
                 splits=20, # how many split seeds
-                cost=None # [M] cost of a call; the pool's parameters when None
+                cost=None, # [M] cost of a call; the pool's parameters when None
+                progress=True # show a bar, where it takes longer than two seconds
                ) -> pd.DataFrame: # a row per seed, a column per metric
     "The headline metrics on many splits"
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')      # what a split warns of is constant rewards; their R² is NaN in the table
-        rows = [split_metrics(data, probes, seed, cost) for seed in tqdm(range(splits), desc='splits', delay=2)]
+        rows = [split_metrics(data, probes, seed, cost) for seed in tqdm(range(splits), desc='splits', delay=2, disable=not progress)]
     return pd.DataFrame(rows).set_index('seed')
 
 # %% ../nbs/08_experiment.ipynb #213bf631
@@ -214,18 +215,17 @@ def split_summary(study # from `split_study`
     "Mean over splits, the range that holds 95 % of them, and the worst one"
     return pd.DataFrame(dict(mean=study.mean(), low=study.quantile(.025), high=study.quantile(.975), worst=study.min()))
 
-# %% ../nbs/08_experiment.ipynb #9598afe4
+# %% ../nbs/08_experiment.ipynb #ef7f49c5
 def plot_splits(study # from `split_study`
                ) -> plt.Axes:
     "Mean reward of every policy, a dot per split and a bar for their mean"
     rewards = study.filter(like='reward: ').rename(columns=lambda c: c.removeprefix('reward: '))
     order = rewards.mean().sort_values().index
     fig, ax = plt.subplots(figsize=(7, .38*len(order) + 1), layout='constrained')
-    long = rewards.melt(var_name='policy', value_name='reward')
-    sns.stripplot(long, y='policy', x='reward', order=order, color='0.6', size=3, jitter=.2, ax=ax)
+    for y, policy in enumerate(order): ax.plot(rewards[policy], y + np.linspace(-.25, .25, len(rewards)), '.', color='0.6', ms=4)
     ax.plot(rewards.mean()[order], range(len(order)), '|', color=sns.color_palette('colorblind')[0], ms=16, mew=3)
     ax.axvline(rewards['best single model'].mean(), color='0.3', ls='--', lw=1)
-    ax.set(xlabel=f'mean reward of the test prompts, {len(study)} splits', ylabel='')
+    ax.set(xlabel=f'mean reward of the test prompts, {len(study)} splits', yticks=range(len(order)), yticklabels=order)
     return ax
 
 # %% ../nbs/08_experiment.ipynb #db1eacb4
