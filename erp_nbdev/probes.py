@@ -6,8 +6,8 @@
 __all__ = ['FORMAT', 'BLANK', 'NOT_OURS', 'Factor', 'factorise', 'solve', 'loo_residuals', 'loo_path', 'fit_ridge',
            'training_digests', 'same_rows', 'ExpectedRewardProbes', 'model_names', 'check_numbers', 'check_rewards',
            'stack', 'r_squared', 'model_axis', 'predict_path', 'plot_alpha_path', 'reward_r2_ceiling', 'r2_by_samples',
-           'plot_ceiling', 'category_means', 'r2_interval', 'r2_row', 'r2_table', 'plot_predictions', 'seal_mark',
-           'seal', 'unseal', 'plain', 'probes_card', 'save_probes', 'check_embedder', 'load_probes']
+           'plot_ceiling', 'category_means', 'r2_interval', 'r2_row', 'r2_table', 'decile_means', 'plot_predictions',
+           'seal_mark', 'seal', 'unseal', 'plain', 'probes_card', 'save_probes', 'check_embedder', 'load_probes']
 
 # %% ../nbs/04_probes.ipynb #2a160e69
 import hashlib, json, sys, warnings
@@ -464,7 +464,16 @@ def r2_table(test, # `RoutingData` of test prompts
     return pd.DataFrame([r2_row(m, c, Y[g, j], P[g, j], base[g, j], se[g, j], counts[:, g])
                          for j, m in enumerate(test.models) for c, g in groups.items()])
 
-# %% ../nbs/04_probes.ipynb #dcba1e0f
+# %% ../nbs/04_probes.ipynb #100ad5a4
+def decile_means(predicted, # float [n]
+                 actual, # float [n]
+                 groups=10 # how many
+                ) -> tuple: # (mean predicted [≤ groups], mean actual [≤ groups])
+    "Means of prediction and truth in equal groups of prompts, sorted by prediction"
+    parts = [g for g in np.array_split(np.argsort(predicted), groups) if len(g)]
+    return tuple(np.array([np.asarray(v)[g].mean() for g in parts]) for v in (predicted, actual))
+
+# %% ../nbs/04_probes.ipynb #8e2e8afd
 def plot_predictions(test, # `RoutingData` of test prompts
                      predictions, # float [n, M]
                      columns=3, # panels in a row
@@ -479,6 +488,7 @@ def plot_predictions(test, # `RoutingData` of test prompts
         sns.scatterplot(x=p, y=test.Y[m].to_numpy(), hue=np.asarray(test.categories), hue_order=cats,
                         palette=sns.color_palette('colorblind' if len(cats) <= 10 else 'husl', len(cats)), s=10, alpha=.6, linewidth=0, ax=ax)
         have = test.Y[m].notna().to_numpy()
+        ax.plot(*decile_means(p[have], test.Y[m][have]), 'o-', color='black', ms=3, lw=1, label='means of ten equal groups')
         handles, labels = ax.get_legend_handles_labels(); ax.get_legend().remove()
         ax.axline((np.nanmean(test.Y[m]),)*2, slope=1, color='.4', lw=.8, ls='--')
         ax.set_title(f'{m}\nR² = {r_squared(test.Y[m][have], p[have]):.2f}', fontsize=9)
