@@ -6,11 +6,11 @@
 __all__ = ['study_files', 'Section', 'DataSettings', 'EmbedderSettings', 'SplitSettings', 'ProbeSettings', 'RoutingSettings',
            'Experiment', 'fields_at', 'explain', 'read_experiment', 'digest', 'file_digest', 'code_digest', 'Run',
            'mean_auroc', 'split_metrics', 'split_study', 'split_summary', 'plot_splits', 'records', 'save_metrics',
-           'read_metrics', 'compare', 'headline', 'verdict', 'study_cost', 'fit_router', 'input_digests', 'load_tables',
-           'make_tables', 'make_embeddings', 'notebook', 'execute', 'to_html', 'slug', 'study_parameters',
-           'study_depends', 'make_study', 'make_report', 'provenance', 'run_studies', 'run_experiment']
+           'read_metrics', 'compare', 'headline', 'fit_router', 'input_digests', 'load_tables', 'make_tables',
+           'make_embeddings', 'notebook', 'execute', 'to_html', 'slug', 'study_parameters', 'study_depends',
+           'make_study', 'make_report', 'provenance', 'run_studies', 'run_experiment']
 
-# %% ../nbs/08_experiment.ipynb #3ea8cb37
+# %% ../nbs/08_experiment.ipynb #43bf9208
 import hashlib, itertools, json, os, platform, re, sys, time, warnings
 from datetime import datetime, timezone
 from importlib import metadata
@@ -26,7 +26,7 @@ from .tables import ErpError, Tables, atomic_write, import_scores, read_table, r
 from .embedding import EmbeddingCache, embed_prompts, get_embedder
 from .probes import ExpectedRewardProbes, r2_table
 from .pairwise import auroc, pair_labels
-from .routing import Router, pool_cost, routing_summary
+from .routing import Router, call_cost, routing_summary, verdict
 
 # %% ../nbs/08_experiment.ipynb #196ad6c4
 class Section(BaseModel):
@@ -267,23 +267,7 @@ def headline(folder # of a run
     lines = [f"{name}: {m['verdict']}" for name, m in found.items()]
     return f'Mean over {splits} splits (range of 95 % of them)\n' + compare(found).to_string() + '\n\n' + '\n'.join(lines)
 
-# %% ../nbs/08_experiment.ipynb #8cf37734
-def verdict(summary # from `routing_summary`
-           ) -> str: # a line
-    "Is ERP better than always calling the best single model? Said with its interval"
-    g, name = summary.loc['ERP'], summary.attrs['best_single']
-    says = 'beats' if g.gain_low > 0 else 'loses to' if g.gain_high < 0 else 'cannot be told from'
-    return f'Routing by ERP {says} always calling {name}: {g.gain:+.3f} ({g.gain_low:+.3f} … {g.gain_high:+.3f}) on {summary.attrs["prompts"]} held-out prompts.'
-
-# %% ../nbs/08_experiment.ipynb #332f361d
-def study_cost(pool, # the pool
-               by='params_b' # 'params_b', 'price' or 'call_price'
-              ): # -> [M] cost of a call, or None where it is not known for all
-    "What a call to each model costs, or None where the pool does not say for every model"
-    try: return pool_cost(pool, by)
-    except ErpError: return None
-
-# %% ../nbs/08_experiment.ipynb #3de8f0b1
+# %% ../nbs/08_experiment.ipynb #8edf9f10
 def fit_router(tables, # a score table
                embedder, # from `get_embedder`
                reward_model=None, # whose rewards; needed if there are several
@@ -295,7 +279,7 @@ def fit_router(tables, # a score table
     "A router from a table of scores, with what it earned on held-out prompts"
     data = routing_data(tables, embed_prompts(tables.prompts, embedder, cache), reward_model, seed)
     (train, test), probes = data.halves(), ExpectedRewardProbes(alpha=alpha)
-    costs = study_cost(data.pool, cost)
+    costs = call_cost(data.pool, cost)
     summary = routing_summary(train, test, probes.fit(train.X, train.Y).predict(test.X), costs)
     says = summary[['reward', 'low', 'high']].round(3).to_string() + '\n\n' + verdict(summary)
     if nulls := int(tables.rewards.reward.isna().sum()): says += f'\n{nulls} of {len(tables.rewards)} rewards are null (not scored) and were left out.'

@@ -4,12 +4,12 @@
 
 # %% auto #0
 __all__ = ['maybe', 'PROMPTS', 'RESPONSES', 'REWARDS', 'is_vector', 'EMBEDDINGS', 'POOL', 'SCHEMAS', 'loaders', 'about_prompt',
-           'ErpError', 'suggest', 'text', 'number', 'check_columns', 'check_unique', 'first_failure', 'check_table',
-           'atomic_write', 'write_table', 'load_parquet', 'load_csv', 'load_jsonl', 'load', 'read_table', 'read_pool',
-           'write_pool', 'check_known', 'Tables', 'find_table', 'prompt_id', 'need_column', 'as_numbers',
+           'ErpError', 'suggest', 'is_text', 'text', 'number', 'check_columns', 'check_unique', 'first_failure',
+           'check_table', 'atomic_write', 'write_table', 'load_parquet', 'load_csv', 'load_jsonl', 'load', 'read_table',
+           'read_pool', 'write_pool', 'check_known', 'Tables', 'find_table', 'prompt_id', 'need_column', 'as_numbers',
            'long_from_wide', 'long_from_json', 'guess_form', 'read_scores', 'import_scores', 'tables_from_long',
-           'ExpectedReward', 'expected_reward', 'coverage', 'split_prompts', 'test_side', 'reward_array', 'RoutingData',
-           'select_rewards', 'check_sides', 'check_scored', 'routing_data']
+           'ExpectedReward', 'expected_reward', 'coverage', 'categories_of', 'groups_of', 'split_prompts', 'deal',
+           'test_side', 'reward_array', 'RoutingData', 'select_rewards', 'check_sides', 'check_scored', 'routing_data']
 
 # %% ../nbs/00_tables.ipynb #acf6485a
 import difflib, hashlib, json, os, re, tempfile, warnings
@@ -31,14 +31,23 @@ def suggest(name, # what somebody wrote
     close = difflib.get_close_matches(str(name), [str(k) for k in known], n=1)
     return f" Did you mean '{close[0]}'?" if close else ''
 
-# %% ../nbs/00_tables.ipynb #29248af5
-def text(nullable=False, # may it be missing?
-         required=True   # must the column be there?
-        ) -> pan.Column:
-    "A column of non-blank text"
-    is_text = pan.Check(lambda s: s.isin([v for v in s.unique() if isinstance(v, str) and v.strip()]), error='non-blank text')
-    return pan.Column(None, is_text, nullable=nullable, required=required)
+# %% ../nbs/00_tables.ipynb #9fefbfe1
+def is_text(value, # anything
+            blank=False # is text without a letter in it all right?
+           ) -> bool: # is it text that can be written as UTF-8?
+    "Half an emoji, say, is a Python string but not text that any file can hold"
+    try: return isinstance(value, str) and bool(blank or value.strip()) and value.encode() is not None
+    except UnicodeEncodeError: return False
 
+def text(nullable=False, # may it be missing?
+         required=True,  # must the column be there?
+         blank=False     # may it be blank?
+        ) -> pan.Column:
+    "A column of text"
+    check = pan.Check(lambda s: s.isin([v for v in s.unique() if is_text(v, blank)]), error='text in Unicode' if blank else 'non-blank text')
+    return pan.Column(None, check, nullable=nullable, required=required)
+
+# %% ../nbs/00_tables.ipynb #d6f1b512
 def number(kind=float,    # float or int
            nullable=True, # may it be missing?
            required=True, # must the column be there?
@@ -49,7 +58,7 @@ def number(kind=float,    # float or int
     if low is not None: checks.append(pan.Check.ge(low, error=f'a number of at least {low}'))
     return pan.Column(kind, checks, coerce=True, nullable=nullable, required=required)
 
-# %% ../nbs/00_tables.ipynb #acf0fa70
+# %% ../nbs/00_tables.ipynb #110b9e4c
 _key = dict(prompt_id=text(), model=text(), sample=number('int64', nullable=False, low=0))
 maybe = dict(nullable=True, required=False)
 
@@ -57,7 +66,7 @@ PROMPTS = pan.DataFrameSchema(name='prompts', unique=['prompt_id'], columns=dict
     prompt_id=text(), prompt=text(), category=text(**maybe), group=text(**maybe),
     split=pan.Column(None, pan.Check.isin(['train', 'test'], error="'train' or 'test'"), **maybe)))
 RESPONSES = pan.DataFrameSchema(name='responses', unique=list(_key), columns=dict(
-    **_key, response=pan.Column(None, nullable=True), finish_reason=text(**maybe),
+    **_key, response=text(nullable=True, blank=True), finish_reason=text(**maybe),
     prompt_tokens=number('Int64', required=False, low=0), completion_tokens=number('Int64', required=False, low=0)))
 REWARDS = pan.DataFrameSchema(name='rewards', unique=[*_key, 'reward_model'], columns=dict(
     **_key, reward_model=text(), reward=number(), cost=number(required=False, low=0)))
@@ -71,13 +80,14 @@ POOL = pan.DataFrameSchema(name='pool', unique=['model'], strict=True, columns=d
     model=text(), **{c: number(required=False, low=0) for c in ('params_b', 'input_price', 'output_price', 'call_price')}))
 SCHEMAS = {s.name: s for s in (PROMPTS, RESPONSES, REWARDS, EMBEDDINGS, POOL)}
 
-# %% ../nbs/00_tables.ipynb #179cfb91
+# %% ../nbs/00_tables.ipynb #ac649a01
 def check_columns(df, # the table
                   schema, # its pandera schema
                   where # what to call the table in a message
                  ):
     "Raise `ErpError` for an empty table, a missing column, or one a strict schema does not know"
     need = [c for c, col in schema.columns.items() if col.required]
+    if df.columns.has_duplicates: raise ErpError(f"{where}: column '{df.columns[df.columns.duplicated()][0]}' is there twice. Drop or rename one.")
     missing = [c for c in need if c not in df.columns]
     if missing:
         raise ErpError(f"{where}: column '{missing[0]}' is missing; found {list(map(str, df.columns))}, expected {need}."
@@ -144,7 +154,7 @@ def atomic_write(path # the file to make or replace
     finally:
         if tmp: Path(tmp).unlink(missing_ok=True)
 
-# %% ../nbs/00_tables.ipynb #5b8bd171
+# %% ../nbs/00_tables.ipynb #bf8aca32
 def write_table(df, # the table
                 path, # where to, `.parquet`
                 kind, # 'prompts', 'responses', 'rewards', 'embeddings' or 'pool'
@@ -153,11 +163,12 @@ def write_table(df, # the table
     "Check a table and write it as Parquet, atomically; nothing is written if it breaks its schema"
     df = check_table(df, kind, f'{kind} for {Path(path).name}')
     df.attrs = {}
-    table = pa.Table.from_pandas(df, preserve_index=False)
+    try: table = pa.Table.from_pandas(df, preserve_index=False)
+    except pa.ArrowException as e: raise ErpError(f'{path}: a column that Parquet cannot hold ({"; ".join(map(str, e.args))[:160]}). Make it one type, or drop it.') from None
     table = table.replace_schema_metadata({**(table.schema.metadata or {}), 'erp': json.dumps(metadata)})
     with atomic_write(path) as tmp: pq.write_table(table, tmp, compression='zstd')
 
-# %% ../nbs/00_tables.ipynb #6bd4d553
+# %% ../nbs/00_tables.ipynb #a89e5480
 def load_parquet(path # a Parquet file
                 ) -> pd.DataFrame: # with the file's metadata in `attrs`
     "Read a Parquet file as it is"
@@ -172,7 +183,7 @@ def load_csv(path): # a CSV file; ids and text stay text
 
 def load_jsonl(path): # a file with one JSON object a line
     "Read JSON lines in UTF-8"
-    return pd.DataFrame([json.loads(line) for line in Path(path).read_text('utf-8').splitlines() if line.strip()])
+    with open(path, encoding='utf-8-sig') as f: return pd.DataFrame([json.loads(line) for line in f if line.strip()])
 
 # %% ../nbs/00_tables.ipynb #66e2aadd
 loaders = {'.parquet': load_parquet, '.csv': load_csv, '.jsonl': load_jsonl}
@@ -198,15 +209,17 @@ def read_table(path, # `.parquet`, `.csv` or `.jsonl`
     out.attrs = df.attrs
     return out
 
-# %% ../nbs/00_tables.ipynb #22b8bd04
+# %% ../nbs/00_tables.ipynb #78f94d38
 def read_pool(path # a YAML file with a list `models:`
              ) -> pd.DataFrame: # the pool, checked
     "Read a pool file; raises `ErpError` where it is not a list of models"
     try: spec = yaml.safe_load(Path(path).read_text('utf-8'))
+    except FileNotFoundError: raise ErpError(f'{path}: no such file. Check the path.') from None
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as e: raise ErpError(f'{path}: not a readable YAML file ({" ".join(str(e).split())[:160]}).') from None
-    if not isinstance(spec, dict) or not isinstance(spec.get('models'), list):
+    models = spec.get('models') if isinstance(spec, dict) else None
+    if not isinstance(models, list) or not all(isinstance(m, dict) for m in models):
         raise ErpError(f"{path}: expected a list under `models:`, each with `model` and `params_b`; see tests_data/embedded/pool.yaml for one.")
-    return check_table(pd.DataFrame(spec['models']), 'pool', str(path))
+    return check_table(pd.DataFrame(models), 'pool', str(path))
 
 def write_pool(pool, # the pool table
                path # the YAML file
@@ -350,7 +363,7 @@ def read_scores(path, # the file of scores
     except (KeyError, TypeError, AttributeError, json.JSONDecodeError) as e:
         raise ErpError(f"{path}: not in the form '{form}' ({type(e).__name__}: {str(e)[:80]}). See the table of forms in chapter 00.") from None
 
-# %% ../nbs/00_tables.ipynb #2bb64edd
+# %% ../nbs/00_tables.ipynb #fcd0388f
 def import_scores(path, # the file of scores
                   form=None, # 'long', 'wide', 'records' or 'question_scores'; a look at the file decides unless given
                   pool=None, # a pool file or table; models without costs unless given
@@ -358,6 +371,7 @@ def import_scores(path, # the file of scores
                   models=None # the model columns of a wide table
                  ) -> Tables:
     "Bring a file of scores in any of four forms to the tables of this book"
+    if not Path(path).is_file(): raise ErpError(f'{path}: no such file. Check the path.')
     try: long = read_scores(path, form or guess_form(path), models)
     except UnicodeDecodeError as e: raise ErpError(f'{path}: byte {e.start} is not UTF-8. Save the file as UTF-8.') from None
     for c in ('prompt', 'model', 'reward'): need_column(long, c, path)
@@ -410,30 +424,41 @@ def coverage(tables # a score table
     every = pd.MultiIndex.from_product([tables.reward_models, tables.pool.model], names=['reward_model', 'model'])
     return out.reindex(every).fillna(0).astype(int)
 
-# %% ../nbs/00_tables.ipynb #625eedd0
+# %% ../nbs/00_tables.ipynb #59df8db7
+def categories_of(prompts # the prompts table
+                 ) -> np.ndarray: # str [N]
+    "The category of each prompt: 'uncategorised' where it is null, 'all' where the table has none"
+    if 'category' not in prompts: return np.full(len(prompts), 'all', object)
+    return prompts.category.astype(object).where(prompts.category.notna(), 'uncategorised').to_numpy(object)
+
+def groups_of(prompts, # the prompts table
+              group=None # column whose equal values stay together; the text of the prompt unless given
+             ) -> np.ndarray: # str [N]
+    "The group of each prompt; one without a group stands for itself"
+    if group is None: return prompts.prompt.to_numpy(object)
+    need_column(prompts, group, 'prompts')
+    return prompts[group].astype(object).where(prompts[group].notna(), prompts.prompt).astype(str).to_numpy(object)
+
+# %% ../nbs/00_tables.ipynb #855eb29a
 def split_prompts(prompts, # the prompts table
                   seed=0, # seeds the shuffle
                   test_size=.5, # share of each category that goes to the test side
-                  group=None # column whose equal values stay together; 'group' where the table has it, else the text
+                  group=None # column whose equal values stay together; the text of the prompt unless given
                  ) -> pd.DataFrame: # the prompts with a column `split`
     "Split prompts into train and test within each category, keeping groups whole; raises `ErpError` for a category that cannot be split"
-    category = prompts.category.fillna('uncategorised') if 'category' in prompts else pd.Series('all', prompts.index)
-    groups = prompts[group] if group else prompts.prompt
-    test = test_side(category.to_numpy(), groups.to_numpy(), np.random.default_rng(seed), test_size)
+    test = test_side(categories_of(prompts), groups_of(prompts, group), np.random.default_rng(seed), test_size)
     return prompts.assign(split=np.where(test, 'test', 'train'))
 
-# %% ../nbs/00_tables.ipynb #11b6cb46
-def test_side(categories, # category of each prompt, [N]
-              groups, # group of each prompt, [N]
-              rng, # a numpy Generator
-              test_size=.5 # share of each category to deal to the test side
-             ) -> np.ndarray: # bool [N], True for test
-    "Deal whole groups of each category to test until it has its share; raises `ErpError` for a category of one group"
+# %% ../nbs/00_tables.ipynb #76722b34
+def deal(categories, # category of each prompt, [N]
+         groups, # group of each prompt, [N]
+         rng, # a numpy Generator
+         test_size # share of each category to deal to the test side
+        ) -> np.ndarray: # bool [N], True for test
+    "Deal whole groups of each category to test until it has its share"
     dealt = {}
     for c in np.unique(categories):
         names, sizes = np.unique(groups[categories == c], return_counts=True)
-        if len(names) < 2: raise ErpError(f"category '{c}' has {sizes.sum()} prompt(s) in 1 group: it cannot stand on both sides of a split. "
-                                          'Merge it with another category, or add prompts.')
         room = max(1, int(sizes.sum() * test_size))
         for i in sorted(rng.permutation(len(names)), key=lambda i: names[i] not in dealt):
             room -= sizes[i] * dealt.setdefault(names[i], bool(sizes[i] <= room))
@@ -441,7 +466,24 @@ def test_side(categories, # category of each prompt, [N]
         if len(sides) == 1: dealt[names[sizes.argmin()]] = not sides.pop()
     return np.array([dealt[g] for g in groups])
 
-# %% ../nbs/00_tables.ipynb #44b0bfc9
+# %% ../nbs/00_tables.ipynb #74efede4
+def test_side(categories, # category of each prompt, [N]
+              groups, # group of each prompt, [N]
+              rng, # a numpy Generator
+              test_size=.5 # share of each category to deal to the test side
+             ) -> np.ndarray: # bool [N], True for test
+    "Which prompts are for testing: every category on both sides, no group on two; raises `ErpError` where that cannot be"
+    if not 0 < test_size < 1: raise ErpError(f'test_size is {test_size}; expected a share between 0 and 1.')
+    names = np.unique(categories)
+    for c in names:
+        if len(np.unique(groups[categories == c])) < 2:
+            raise ErpError(f"category '{c}' has {(categories == c).sum()} prompt(s) in 1 group: it cannot stand on both sides of a split. Merge it with another category, or add prompts.")
+    for _ in range(100):
+        test = deal(categories, groups, rng, test_size)
+        if all(0 < test[categories == c].mean() < 1 for c in names): return test
+    raise ErpError(f'no split in 100 tries has every category on both sides: groups tie categories together. Use a finer group, or coarser categories.')
+
+# %% ../nbs/00_tables.ipynb #57fc9534
 def reward_array(rewards, # the rewards of one reward model
                  prompt_ids, # order of the first axis, N
                  models # order of the second, M
@@ -449,8 +491,8 @@ def reward_array(rewards, # the rewards of one reward model
     "Rewards as an array, prompts × models × samples"
     i, j = pd.Index(prompt_ids).get_indexer(rewards.prompt_id), pd.Index(models).get_indexer(rewards.model)
     keep = (i >= 0) & (j >= 0)
-    k = rewards['sample'].to_numpy()
-    R = np.full((len(prompt_ids), len(models), int(k[keep].max(initial=0)) + 1), np.nan)
+    k, seen = pd.factorize(rewards['sample'], sort=True)     # sample numbers may have gaps; the axis has none
+    R = np.full((len(prompt_ids), len(models), max(1, len(seen))), np.nan)
     R[i[keep], j[keep], k[keep]] = rewards.reward.to_numpy(float)[keep]
     return R
 
@@ -499,11 +541,13 @@ def split(self: RoutingData, seed, # seeds the split
     "The same data under another stratified split"
     return replace(self, train=~test_side(self.categories, self.groups, np.random.default_rng(seed), test_size))
 
-# %% ../nbs/00_tables.ipynb #8d583f46
+# %% ../nbs/00_tables.ipynb #acf9d5ff
 @patch
 def with_models(self: RoutingData, models # the names to keep, in the order wanted
                ) -> RoutingData:
-    "The same prompts with some of the models"
+    "The same prompts with some of the models; raises `ErpError` for one that is not there"
+    for m in models:
+        if m not in self.models: raise ErpError(f"no model '{m}'.{suggest(m, self.models)} There are {self.models}.")
     at = [self.models.index(m) for m in models]
     return replace(self, R=self.R[:, at], models=list(models), pool=self.pool.iloc[at].reset_index(drop=True))
 
@@ -517,12 +561,12 @@ def select_rewards(tables, # a score table
     if reward_model not in have: raise ErpError(f"no rewards of reward model {reward_model!r}.{suggest(reward_model, have)} The table has {have}.")
     return tables.rewards[tables.rewards.reward_model == reward_model]
 
-# %% ../nbs/00_tables.ipynb #002c7867
+# %% ../nbs/00_tables.ipynb #a9afcc50
 def check_sides(category, # category of each prompt
                 split # 'train' or 'test', for each prompt
                ):
     "Raise `ErpError` for a category that stands on one side only"
-    sides = pd.crosstab(category, split).reindex(columns=['train', 'test'], fill_value=0)
+    sides = pd.crosstab(pd.Series(category, name='category'), pd.Series(np.asarray(split), name='split')).reindex(columns=['train', 'test'], fill_value=0)
     for c, side in sides.eq(0).stack()[lambda s: s].index:
         raise ErpError(f"category '{c}' has no prompt on the {side} side of the split; expected some on both. Draw the split anew, or merge categories.")
 
@@ -538,7 +582,7 @@ def check_scored(R, # rewards [N, M, K]
         if on_train < 2: raise ErpError(f"model '{model}' has rewards for {n} prompt(s), {on_train} of them on the train side; a probe needs at least 2 there. "
                                         'Score more prompts, or take it out of the pool.')
 
-# %% ../nbs/00_tables.ipynb #a5d39f9c
+# %% ../nbs/00_tables.ipynb #22b1f803
 def routing_data(tables, # a score table
                  embeddings, # the embeddings table of its prompts
                  reward_model=None, # which rewards; needed if there is more than one
@@ -548,13 +592,14 @@ def routing_data(tables, # a score table
     "Join a score table and embeddings; raises `ErpError` for whatever does not match"
     prompts, pool = tables.prompts, tables.pool
     rewards = select_rewards(tables, reward_model)
+    embeddings = check_table(embeddings, 'embeddings')
     row = pd.Index(embeddings.prompt_id).get_indexer(prompts.prompt_id)
     if (row < 0).any(): raise ErpError(f"{(row < 0).sum()} of {len(prompts)} prompts have no embedding, '{prompts.prompt_id[row < 0].iloc[0]}' first. Embed them.")
     X = np.stack(embeddings.vector.to_numpy()[row]).astype(np.float32)
     if 'split' not in prompts or prompts.split.isna().any(): prompts = split_prompts(prompts, seed, group=group)
-    category = prompts.category.fillna('uncategorised') if 'category' in prompts else pd.Series('all', prompts.index)
+    category = categories_of(prompts)
     check_sides(category, prompts.split)
     R = reward_array(rewards, prompts.prompt_id, list(pool.model))
     check_scored(R, list(pool.model), rewards.reward_model.iloc[0], (prompts.split == 'train').to_numpy())
-    return RoutingData(prompts.prompt_id.to_numpy(object), category.to_numpy(object), prompts[group or 'prompt'].to_numpy(object), X, R,
+    return RoutingData(prompts.prompt_id.to_numpy(object), category, groups_of(prompts, group), X, R,
                        list(pool.model), pool, (prompts.split == 'train').to_numpy(), rewards.reward_model.iloc[0])
