@@ -317,7 +317,7 @@ def as_numbers(scores, # a column that should hold scores
                                  'Mend it; if the column is no model, drop it or name the models.')
     return out
 
-# %% ../nbs/00_tables.ipynb #751aaa44
+# %% ../nbs/00_tables.ipynb #024f117c
 about_prompt = ['prompt_id', 'prompt', 'category', 'group', 'split']
 
 def long_from_wide(df, # a column `prompt`, and one column of scores per model
@@ -326,8 +326,9 @@ def long_from_wide(df, # a column `prompt`, and one column of scores per model
     "One row per (prompt, model) from one column per model"
     need_column(df, 'prompt', 'the wide table')
     models = models or [c for c in df.columns if c not in about_prompt]
-    df = df.assign(**{m: as_numbers(df[m], f"column '{m}'") for m in models})
-    return df.melt([c for c in about_prompt if c in df.columns], models, 'model', 'reward')
+    if not models: raise ErpError(f'the wide table has no column of scores; found {list(df.columns)}, expected one per model.')
+    about = df[[c for c in about_prompt if c in df.columns]]
+    return pd.concat([about.assign(model=m, reward=as_numbers(df[m], f"column '{m}'")) for m in models], ignore_index=True)
 
 # %% ../nbs/00_tables.ipynb #bf5f8673
 def long_from_json(items, # dicts with a prompt and its scores per model
@@ -363,7 +364,7 @@ def read_scores(path, # the file of scores
     except (KeyError, TypeError, AttributeError, json.JSONDecodeError) as e:
         raise ErpError(f"{path}: not in the form '{form}' ({type(e).__name__}: {str(e)[:80]}). See the table of forms in chapter 00.") from None
 
-# %% ../nbs/00_tables.ipynb #fcd0388f
+# %% ../nbs/00_tables.ipynb #ca9cccbc
 def import_scores(path, # the file of scores
                   form=None, # 'long', 'wide', 'records' or 'question_scores'; a look at the file decides unless given
                   pool=None, # a pool file or table; models without costs unless given
@@ -373,22 +374,22 @@ def import_scores(path, # the file of scores
     "Bring a file of scores in any of four forms to the tables of this book"
     if not Path(path).is_file(): raise ErpError(f'{path}: no such file. Check the path.')
     try: long = read_scores(path, form or guess_form(path), models)
-    except UnicodeDecodeError as e: raise ErpError(f'{path}: byte {e.start} is not UTF-8. Save the file as UTF-8.') from None
+    except UnicodeError as e: raise ErpError(f'{path}: text that is not UTF-8, at {e.start} ({e.reason}). Save the file as UTF-8.') from None
     for c in ('prompt', 'model', 'reward'): need_column(long, c, path)
-    long = long.assign(reward=as_numbers(long.reward, f"{path}: column 'reward'"))
+    long = long.assign(**{c: as_numbers(long[c], f"{path}: column '{c}'") for c in ('reward', 'cost') if c in long})
     if 'prompt_id' not in long: long['prompt_id'] = [prompt_id(p) if isinstance(p, str) else None for p in long.prompt]
     if 'reward_model' not in long: long['reward_model'] = reward_model
     if 'sample' not in long: long['sample'] = long.groupby(['prompt_id', 'model', 'reward_model'], dropna=False).cumcount()
     return tables_from_long(long, pool)
 
-# %% ../nbs/00_tables.ipynb #a1edf066
+# %% ../nbs/00_tables.ipynb #c981ac95
 def tables_from_long(long, # prompt_id, prompt, model, sample, reward_model, reward, …
                      pool=None # a pool file or table, or None
                     ) -> Tables:
     "Split a complete long table into prompts, rewards and pool"
     prompts = long[[c for c in about_prompt if c in long]].drop_duplicates(ignore_index=True)
     if pool is None:
-        pool = pd.DataFrame(dict(model=sorted(long.model.unique())))
+        pool = pd.DataFrame(dict(model=sorted(long.model.dropna().unique(), key=str)))
         if 'cost' in long: pool['call_price'] = pool.model.map(long.groupby('model').cost.mean())
     elif not isinstance(pool, pd.DataFrame): pool = read_pool(pool)
     columns = ['prompt_id', 'model', 'sample', 'reward_model', 'reward', 'cost']
