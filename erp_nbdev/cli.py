@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['app', 'options', 'find_experiment', 'run', 'import_', 'fit', 'why', 'route', 'report', 'main']
 
-# %% ../nbs/10_cli.ipynb #00f62f74
-import sys, warnings
+# %% ../nbs/10_cli.ipynb #ca4bcbca
+import math, sys, warnings
 from pathlib import Path
 from typing import Annotated, Optional
 import typer
@@ -71,14 +71,15 @@ def fit(tables: Annotated[Path, typer.Argument(help='A folder of tables (see `er
     router.save(out)
     typer.echo(f'\nSaved {out}, fitted on all {len(table.prompts)} prompts. Try: erp route "Your prompt" --router {out}')
 
-# %% ../nbs/10_cli.ipynb #c9788493
+# %% ../nbs/10_cli.ipynb #da34f1e1
 def why(row # a row of `Router.route`
        ) -> str: # a few lines
     "A choice and what it rests on, for a person"
     predicted = row.filter(like='predicted:').rename(lambda c: c.removeprefix('predicted:')).astype(float).sort_values(ascending=False)
     each = '\n'.join(f"  {'→' if m == row['model'] else ' '} {m:32} {r:8.3f}" for m, r in predicted.items())
     ahead = f", {row['margin']:.3f} ahead of {row['runner_up']} after cost" if row['runner_up'] else ''
-    return f"{row['prompt'][:100]}\n{each}\n    {row['model']}: expected reward {row['predicted']:.3f}, cost {row['cost']:g} a call{ahead}"
+    cost = f"cost {row['cost']:g} a call" if math.isfinite(row['cost']) else 'cost not known'
+    return f"{row['prompt'][:100]}\n{each}\n    {row['model']}: expected reward {row['predicted']:.3f}, {cost}{ahead}"
 
 # %% ../nbs/10_cli.ipynb #1d030ea5
 @app.command()

@@ -182,31 +182,33 @@ def mean_auroc(test, # RoutingData of test prompts
     values = [auroc(predictions[:, i] - predictions[:, j], *pair_labels(test.R, i, j)[:2]) for i, j in pairs]
     return float(np.nanmean(values)) if np.isfinite(values).any() else np.nan
 
-# %% ../nbs/08_experiment.ipynb #b898bd0a
+# %% ../nbs/08_experiment.ipynb #d7a3605b
 def split_metrics(data, # RoutingData
                   probes, # an estimator; a fresh copy is fitted
                   seed, # of the split
-                  cost=None # [M] cost of a call; the pool's parameters when None
+                  cost=None, # [M] cost of a call; the pool's parameters when None
+                  test_size=.5 # share of each category on the test side
                  ) -> dict: # metric -> value on the test half
     "What one split says: R², AUROC, and the mean reward of every policy at λ = 0"
-    train, test = data.split(seed).halves()
+    train, test = data.split(seed, test_size).halves()
     predictions = clone(probes).fit(train.X, train.Y).predict(test.X)
     r2 = r2_table(test, predictions, train, n_boot=1).query("category == 'aggregate'")
     routing = routing_summary(train, test, predictions, cost, n_boot=1, seed=seed)
     return {'seed': seed, 'R²': r2.r2.mean(), 'R² of the category mean': r2.category_mean_r2.mean(), 'AUROC': mean_auroc(test, predictions),
             **{f'reward: {p}': v for p, v in routing.reward.items()}, 'ERP − best single': routing.gain['ERP']}
 
-# %% ../nbs/08_experiment.ipynb #fc24d344
+# %% ../nbs/08_experiment.ipynb #33f217f2
 def split_study(data, # RoutingData
                 probes, # an estimator; a fresh copy is fitted on each split
                 splits=20, # how many split seeds
                 cost=None, # [M] cost of a call; the pool's parameters when None
+                test_size=.5, # share of each category on the test side
                 progress=True # show a bar, where it takes longer than two seconds
                ) -> pd.DataFrame: # a row per seed, a column per metric
     "The headline metrics on many splits"
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')      # what a split warns of is constant rewards; their R² is NaN in the table
-        rows = [split_metrics(data, probes, seed, cost) for seed in tqdm(range(splits), desc='splits', delay=2, disable=not progress)]
+        rows = [split_metrics(data, probes, seed, cost, test_size) for seed in tqdm(range(splits), desc='splits', delay=2, disable=not progress)]
     return pd.DataFrame(rows).set_index('seed')
 
 # %% ../nbs/08_experiment.ipynb #213bf631
@@ -364,14 +366,15 @@ def slug(reward_model # a name; on a hub it may have slashes
     "The folder of a reward model's study"
     return re.sub(r'[^\w.-]+', '_', reward_model)
 
-# %% ../nbs/08_experiment.ipynb #e150255d
+# %% ../nbs/08_experiment.ipynb #cd705168
 def study_parameters(experiment, # an Experiment
                      quick=False # three splits, no Zooter
                     ) -> dict: # for papermill
     "What the study notebook is told, beside where its tables are"
     routing = experiment.routing
     return dict(**experiment.probes.model_dump(), cost_by=routing.cost, splits=min(routing.splits, 3) if quick else routing.splits,
-                zooter=routing.zooter and not quick, group=experiment.split.group, seed=experiment.split.seed)
+                zooter=routing.zooter and not quick, group=experiment.split.group, seed=experiment.split.seed,
+                test_size=experiment.split.test_size)
 
 # %% ../nbs/08_experiment.ipynb #af8ca92c
 study_files = ['study.ipynb', 'study.html', 'metrics.json', 'router.safetensors']
