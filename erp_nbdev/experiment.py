@@ -269,7 +269,7 @@ def headline(folder # of a run
     lines = [f"{name}: {m['verdict']}" for name, m in found.items()]
     return f'Mean over {splits} splits (range of 95 % of them)\n' + compare(found).to_string() + '\n\n' + '\n'.join(lines)
 
-# %% ../nbs/08_experiment.ipynb #8edf9f10
+# %% ../nbs/08_experiment.ipynb #e844ece4
 def fit_router(tables, # a score table
                embedder, # from `get_embedder`
                reward_model=None, # whose rewards; needed if there are several
@@ -286,7 +286,7 @@ def fit_router(tables, # a score table
     says = summary[['reward', 'low', 'high']].round(3).to_string() + '\n\n' + verdict(summary)
     if nulls := int(tables.rewards.reward.isna().sum()): says += f'\n{nulls} of {len(tables.rewards)} rewards are null (not scored) and were left out.'
     probes.fit(data.X, data.Y)
-    return Router(probes, data.pool, embedder, cost=costs, train_predictions=probes.predict(data.X)), says
+    return Router(probes, data.pool, embedder, cost=costs, train_predictions=probes.loo_predict(data.X, data.Y)), says
 
 # %% ../nbs/08_experiment.ipynb #2d5d413b
 def input_digests(path # a file or a folder

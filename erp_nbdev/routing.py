@@ -390,7 +390,7 @@ def complete_rows(
     if not ok.any(): raise ErpError(f'none of {len(ok)} prompts has a reward from every one of {", ".join(data.models)}: policies cannot be compared; score the same prompts with every model')
     return ok
 
-# %% ../nbs/07_routing.ipynb #dabe9a21
+# %% ../nbs/07_routing.ipynb #d845bc5f
 def policy_rewards(
     train, # RoutingData of training prompts: best single model and category winners come from here
     test, # RoutingData of test prompts, each with a reward from every model
@@ -401,7 +401,7 @@ def policy_rewards(
     seed=0, # of the split of samples
 ): # -> (rewards, costs): frames [n, policy], expected reward and cost of each policy on each test prompt
     "What every policy earns and costs on every test prompt"
-    Y, rows, n, M = test.Y.to_numpy(), np.arange(len(test.Y)), *test.Y.shape
+    Y, n, M = test.Y.to_numpy(), *test.Y.shape
     pick = {'ERP': choices, 'best single model': np.full(n, int(np.nanargmax(train.Y.mean() - lam*cost))),
             'per-category best (oracle label)': CategoryBest(cost, lam).fit(train.categories, train.Y).choose(test.X, test.categories)}
     if zooter is not None: pick['Zooter'] = cost_adjusted_choice(zooter.scores(test.X), cost, lam)
@@ -496,7 +496,7 @@ def pareto_mask(
     mask = np.zeros(len(c), bool); mask[order] = keep
     return mask
 
-# %% ../nbs/07_routing.ipynb #6ca5371a
+# %% ../nbs/07_routing.ipynb #318297ef
 def policy_points(
     policies, # name → (train scores [m, M], test scores [n, M])
     cost, # [M] cost of a call
@@ -504,7 +504,7 @@ def policy_points(
     n_points=40, # how many λ for each policy
 ): # -> list of (policy, λ, weights): weights [n, M] or [M], how likely each model is to be called
     "Which model each policy calls for each test prompt along its curve"
-    points, (n, M) = [], policies['ERP'][1].shape
+    points, M = [], policies['ERP'][1].shape[1]
     for name, (fitted, scores) in policies.items():
         for lam in frontier_lams(fitted, cost, n_points) if lams is None else lams:
             weights = np.eye(M)[cost_adjusted_choice(scores, cost, lam)]
@@ -681,7 +681,7 @@ def plot_win_shares(
     fig.legend(*axes[0, 0].get_legend_handles_labels(), frameon=False, loc='outside upper right', ncols=2)
     return fig
 
-# %% ../nbs/07_routing.ipynb #47979ab5
+# %% ../nbs/07_routing.ipynb #0ec101ba
 class Router:
     "Prompts in, choices out: probes, pool, costs, embedder and λ; raises `ErpError` when pool and probes do not fit"
     def __init__(self,
@@ -690,7 +690,7 @@ class Router:
         embedder=None, # an Embedder, or its identity (dict: name, revision, pooling) from which it is made when needed
         lam=0., # λ ≥ 0 used when a call gives neither λ nor budget
         cost=None, # [M] cost of a call in the order of the pool, NaN where not known; its parameters when None
-        train_predictions=None, # [n, M] predictions for the training prompts, by which budgets become λ
+        train_predictions=None, # [n, M] predictions for the training prompts (`loo_predict`), by which budgets become λ
     ):
         self.probes, self.models = probes, [str(m) for m in probes.models_]
         if absent := [m for m in self.models if m not in set(pool['model'])]: raise ErpError(f"pool: no entry for {', '.join(absent)}, for which there are probes: add it to the pool, or remove_model it")

@@ -11,8 +11,8 @@ __all__ = ['maybe', 'PROMPTS', 'RESPONSES', 'REWARDS', 'is_vector', 'EMBEDDINGS'
            'ExpectedReward', 'expected_reward', 'coverage', 'categories_of', 'groups_of', 'split_prompts', 'deal',
            'test_side', 'reward_array', 'RoutingData', 'select_rewards', 'check_sides', 'check_scored', 'routing_data']
 
-# %% ../nbs/00_tables.ipynb #acf6485a
-import difflib, hashlib, json, os, re, tempfile, warnings
+# %% ../nbs/00_tables.ipynb #952ed36d
+import difflib, hashlib, json, os, re, tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -467,7 +467,7 @@ def deal(categories, # category of each prompt, [N]
         if len(sides) == 1: dealt[names[sizes.argmin()]] = not sides.pop()
     return np.array([dealt[g] for g in groups])
 
-# %% ../nbs/00_tables.ipynb #74efede4
+# %% ../nbs/00_tables.ipynb #0cf01acb
 def test_side(categories, # category of each prompt, [N]
               groups, # group of each prompt, [N]
               rng, # a numpy Generator
@@ -482,7 +482,7 @@ def test_side(categories, # category of each prompt, [N]
     for _ in range(100):
         test = deal(categories, groups, rng, test_size)
         if all(0 < test[categories == c].mean() < 1 for c in names): return test
-    raise ErpError(f'no split in 100 tries has every category on both sides: groups tie categories together. Use a finer group, or coarser categories.')
+    raise ErpError('no split in 100 tries has every category on both sides: groups tie categories together. Use a finer group, or coarser categories.')
 
 # %% ../nbs/00_tables.ipynb #57fc9534
 def reward_array(rewards, # the rewards of one reward model

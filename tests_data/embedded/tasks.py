@@ -3,7 +3,7 @@
 A task is a function of a random number generator that returns a question and its good answers. `draw` picks tasks by weight and
 yields prompts; `check` grades a response in [0, 1]. Nothing here knows about language models.
 """
-import random, re
+import re
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
