@@ -472,7 +472,7 @@ def load_prompts(settings # PromptSettings
     if not len(counts) or counts.min() < n: raise ErpError(f'collect.prompts: {n} per category are asked for; there are {counts.to_dict() or "no categories"}.')
     return df.groupby('category', sort=False).head(n).reset_index(drop=True)
 
-# %% ../nbs/08_experiment.ipynb #63883a41
+# %% ../nbs/08_experiment.ipynb #c40d1e9b
 def quiet_threads(workers): # models in hand at a time
     "Share the cores, where several processes work side by side"
     import torch
@@ -491,7 +491,7 @@ def sample_job(prompts, # file
     "Sample one model"
     quiet_threads(workers)
     table = sample(read_table(prompts, 'prompts'), open_engine(engine, row, base), settings=settings, folder=shards, progress=sys.stderr.isatty())
-    write_table(table, out, 'responses', **table.attrs)
+    write_table(table, out, 'responses', about=table.attrs)
 
 def score_job(prompts, # file
               responses, # files
@@ -504,7 +504,7 @@ def score_job(prompts, # file
     quiet_threads(workers)
     model = get_reward_model(reward_model.path or reward_model.name, name=reward_model.name, **reward_model.options)
     table = score(read_table(prompts, 'prompts'), pd.concat([read_table(r, 'responses') for r in responses], ignore_index=True), model, folder=shards, progress=sys.stderr.isatty())
-    write_table(table, out, 'rewards', **table.attrs)
+    write_table(table, out, 'rewards', about=table.attrs)
 
 # %% ../nbs/08_experiment.ipynb #a44271a1
 def weights_digest(path # a folder, or a name

@@ -6,11 +6,12 @@
 __all__ = ['FORMAT', 'BLANK', 'NOT_OURS', 'Factor', 'factorise', 'solve', 'loo_residuals', 'loo_path', 'fit_ridge',
            'training_digests', 'same_rows', 'ExpectedRewardProbes', 'model_names', 'check_numbers', 'check_rewards',
            'stack', 'r_squared', 'model_axis', 'predict_path', 'plot_alpha_path', 'reward_r2_ceiling', 'r2_by_samples',
-           'plot_ceiling', 'category_means', 'r2_interval', 'r2_row', 'r2_table', 'decile_means', 'plot_predictions',
-           'seal_mark', 'seal', 'unseal', 'plain', 'probes_card', 'save_probes', 'check_embedder', 'load_probes']
+           'plot_ceiling', 'r2_by_budget', 'plot_budget', 'category_means', 'r2_interval', 'r2_row', 'r2_table',
+           'decile_means', 'plot_predictions', 'seal_mark', 'seal', 'unseal', 'plain', 'probes_card', 'save_probes',
+           'check_embedder', 'load_probes']
 
-# %% ../nbs/04_probes.ipynb #2a160e69
-import hashlib, json, sys, warnings
+# %% ../nbs/04_probes.ipynb #1bb1d322
+import hashlib, itertools, json, sys, warnings
 from dataclasses import dataclass
 from pathlib import Path
 import numpy as np, pandas as pd, matplotlib.pyplot as plt, seaborn as sns, sklearn
@@ -409,6 +410,39 @@ def plot_ceiling(by_samples # what `r2_by_samples` gave
     fig.supxlabel('samples per target', fontsize=9)
     fig.legend(*axs[0, 0].get_legend_handles_labels(), loc='upper center', ncol=3, frameon=False, fontsize=8, bbox_to_anchor=(.5, .03))
     sns.despine(fig); fig.tight_layout()
+    return fig
+
+# %% ../nbs/04_probes.ipynb #c1dfa4a9
+def r2_by_budget(train, test, # `RoutingData`
+                 ks=(1, 2, 4, 8, 16, 32), # samples per training prompt
+                 ns=(50, 100, 200, 400, 800, 1600), # training prompts; those above N are left out
+                 repeats=5, # choices of prompts
+                 seed=0, alpha=1. # of the choices; of the probes
+                ) -> pd.DataFrame: # columns n, k, seed, r2: mean over models, on test prompts with all samples
+    "R² when the probes learn from k samples of n prompts"
+    rows, N = [], len(train.prompt_ids)
+    for r in range(repeats):
+        order = np.random.default_rng([seed, r]).permutation(N)
+        for n, k in itertools.product([n for n in ns if n < N] + [N], [k for k in ks if k <= train.R.shape[2]]):
+            some = order[:n]
+            Y = pd.DataFrame(np.nanmean(train.R[some, :, :k], axis=2), columns=train.models)
+            p = ExpectedRewardProbes(alpha=alpha).fit(train.X[some], Y).predict(test.X)
+            rows.append(dict(n=n, k=k, seed=r, r2=np.nanmean([r_squared(y, q) for y, q in zip(test.Y.to_numpy().T, np.asarray(p).T)])))
+    return pd.DataFrame(rows)
+
+# %% ../nbs/04_probes.ipynb #d52f88df
+def plot_budget(by_budget # from `r2_by_budget`
+               ) -> plt.Figure:
+    "R² against the number of training prompts, and against the number of generations, a line per K"
+    fig, axs = plt.subplots(1, 2, figsize=(8, 3), sharey=True, layout='constrained')
+    df = by_budget.assign(generations=by_budget.n*by_budget.k)
+    palette = sns.color_palette('viridis', df.k.nunique())
+    for ax, x in zip(axs, ('n', 'generations')):
+        sns.lineplot(df, x=x, y='r2', hue='k', palette=palette, marker='o', ms=4, errorbar=('pi', 100), ax=ax, legend=x == 'n')
+        ax.set(xscale='log', ylabel='R² on test prompts, mean of the models')
+    axs[0].set_xlabel('training prompts N'); axs[1].set_xlabel('generations per model, N × K')
+    axs[0].legend(title='samples K', fontsize=8, title_fontsize=8, frameon=False)
+    sns.despine(fig)
     return fig
 
 # %% ../nbs/04_probes.ipynb #0f480719
