@@ -1,14 +1,15 @@
 """`score` against the loop of the model cards: the three embedded reward models on responses that a small model really gave.
 
-    python benchmarks/rewards.py [--prompts 100] [--samples 32] [--tokens 24] [--threads 2]
+    python benchmarks/rewards.py [--prompts 100] [--samples 32] [--tokens 24] [--threads 1]
 
 The loop takes one pair after the other, with the lines of the model's card: tokenise, one forward pass, one number. `score` does the same work in
 batches, reads a prompt once for all of its responses where the model is causal, and scores equal pairs once. The last is luck with models that repeat
 themselves, so it is measured apart: `different pairs only` gives both sides each pair once, `all samples` gives them the table as it is.
 
-Both are timed in this run, in turns, and the rewards are compared. Texts here are short and models tiny, which is where a loop wastes most.
+Both are timed in this run, in turns, and the rewards are compared. Texts here are short and models tiny, which is where a loop wastes most; and where
+a second thread only gets in the way, so there is one unless asked for.
 """
-import argparse, os, time, warnings
+import argparse, time
 from pathlib import Path
 import numpy as np, pandas as pd
 
@@ -49,7 +50,7 @@ def timed(f):
 
 def main():
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    for name, default in dict(prompts=100, samples=32, tokens=24, threads=os.cpu_count()).items(): p.add_argument(f'--{name}', type=int, default=default)
+    for name, default in dict(prompts=100, samples=32, tokens=24, threads=1).items(): p.add_argument(f'--{name}', type=int, default=default)
     a = p.parse_args()
     import torch, transformers
     from erp_nbdev.rewards import get_reward_model, score
