@@ -155,7 +155,7 @@ def divide(responses, # of the pool to the practice prompts
     data = examples(responses, prompts)
     return [d for d in data if d[0].id not in held], [d for d in data if d[0].id in held]
 
-# %% ../../nbs/embedded/3_reward_models.ipynb #2c3fe7d3
+# %% ../../nbs/embedded/3_reward_models.ipynb #161e1410
 def pair_rewards(model, # a pair classifier
                  tok, # its tokenizer
                  batch # list of (Prompt, [response], grades)
@@ -164,6 +164,7 @@ def pair_rewards(model, # a pair classifier
     pairs = tok([p.text for p, ts, _ in batch for _ in ts], [t for _, ts, _ in batch for t in ts], padding=True, return_tensors='pt', padding_side='right')
     return model(input_ids=pairs['input_ids'], attention_mask=pairs['attention_mask']).logits[:, 0]
 
+# %% ../../nbs/embedded/3_reward_models.ipynb #6035c759
 def rewards_of(model, # a judge
                tok, # its tokenizer
                batch # list of (Prompt, [response], grades)
