@@ -6,8 +6,8 @@ The loop takes one pair after the other, with the lines of the model's card: tok
 batches, reads a prompt once for all of its responses where the model is causal, and scores equal pairs once. The last is luck with models that repeat
 themselves, so it is measured apart: `different pairs only` gives both sides each pair once, `all samples` gives them the table as it is.
 
-Both are timed in this run, in turns, and the rewards are compared. Texts here are short and models tiny, which is where a loop wastes most; and where
-a second thread only gets in the way, so there is one unless asked for.
+Both are timed in this run, in turns, and the rewards are compared. Texts here are short and models tiny, which is where a loop wastes most.
+One thread, unless more are asked for. On a machine with other work the ratio of processor times is the steadier one.
 """
 import argparse, time
 from pathlib import Path
