@@ -265,7 +265,7 @@ def model_folder(name, # a folder, or a name on the Hugging Face hub
         if revision not in (None, '', digest): raise ErpError(f'{name}: its files have the digest {digest[:12]}…, expected {revision[:12]}…. They were changed.')
         return Path(name), digest
     from huggingface_hub import snapshot_download
-    wanted = ['*.json', '*.txt', '*.model', '*.safetensors'] + ['*.py']*code
+    wanted = ['*.json', '*.txt', '*.jinja', '*.model', '*.safetensors'] + ['*.py']*code
     try: folder = snapshot_download(str(name), revision=revision or None, allow_patterns=wanted)
     except Exception as e: raise ErpError(f"{name}: cannot be fetched from the Hugging Face hub ({type(e).__name__}). Check the name, the revision and "
                                           "the network; 'minilm' needs none.") from e
