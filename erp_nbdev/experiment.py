@@ -8,11 +8,12 @@ __all__ = ['QUICK', 'HEAVY', 'study_files', 'Section', 'DataSettings', 'Embedder
            'fields_at', 'explain', 'merged', 'pick_variant', 'read_experiment', 'with_paths', 'digest', 'file_digest',
            'code_digest', 'Run', 'timed', 'in_processes', 'in_one_process', 'mean_auroc', 'split_metrics',
            'split_study', 'split_summary', 'plot_splits', 'records', 'save_metrics', 'read_metrics', 'compare',
-           'headline', 'fit_router', 'slug', 'first_turn', 'conversation_prompts', 'dataset_files', 'load_prompts',
-           'quiet_threads', 'sample_job', 'score_job', 'weights_digest', 'make_prompts', 'make_responses',
-           'make_rewards', 'make_collected', 'input_digests', 'load_tables', 'make_tables', 'make_embeddings',
-           'notebook', 'execute', 'to_html', 'study_parameters', 'study_depends', 'study_job', 'make_studies',
-           'make_report', 'provenance', 'run_studies', 'run_experiment', 'gpus_for', 'plan_sampling', 'plan_experiment']
+           'metrics_frame', 'compare_r2', 'headline', 'fit_router', 'slug', 'first_turn', 'conversation_prompts',
+           'dataset_files', 'load_prompts', 'quiet_threads', 'sample_job', 'score_job', 'weights_digest',
+           'make_prompts', 'make_responses', 'make_rewards', 'make_collected', 'input_digests', 'load_tables',
+           'make_tables', 'make_embeddings', 'notebook', 'execute', 'to_html', 'study_parameters', 'study_depends',
+           'study_job', 'make_studies', 'make_report', 'provenance', 'run_studies', 'run_experiment', 'gpus_for',
+           'plan_sampling', 'plan_experiment']
 
 # %% ../nbs/08_experiment.ipynb #e413d1fa
 import hashlib, itertools, json, math, os, platform, re, sys, time, warnings
@@ -394,6 +395,25 @@ def compare(found # from `read_metrics`
     "The headline of each study: mean over splits, with the range that holds 95 % of them"
     as_text = lambda r: '–' if r['mean'] is None else f"{r['mean']:.3f} ({r['low']:.3f} … {r['high']:.3f})"
     return pd.DataFrame({name: {r['index']: as_text(r) for r in m['over_splits']} for name, m in found.items()}).rename_axis('metric')
+
+# %% ../nbs/08_experiment.ipynb #4bc17b39
+def metrics_frame(metrics, # of one reward model, from `read_metrics`
+                  part # 'r2', 'pairs', 'win_shares', 'routing', 'curves', 'figures' or 'study'
+                 ) -> pd.DataFrame:
+    "A table of what a study found"
+    df = pd.DataFrame(metrics[part]).drop(columns='index', errors='ignore')
+    df.attrs['models'] = metrics['models']
+    return df
+
+def compare_r2(found # from `read_metrics`
+              ) -> pd.DataFrame: # index (reward model, model), a column per category
+    "R² on test prompts: in all, within each category, and of the category's mean alone"
+    def one(m):
+        r2 = metrics_frame(m, 'r2')
+        wide = r2.pivot(index='model', columns='category', values='r2').loc[m['models']]
+        return wide.assign(**{'category mean alone': r2[r2.category == 'aggregate'].set_index('model').category_mean_r2})
+    return pd.concat({name: one(m) for name, m in found.items()}, names=['reward model']).rename(columns=dict(aggregate='all'))
+
 
 # %% ../nbs/08_experiment.ipynb #d0ec1fe2
 def headline(folder # of a run

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np, pandas as pd
 from fastcore.basics import patch
 from tqdm import tqdm
-from .sampling import Shards, import_vllm, length_batches, load_model, model_folder, need, quietly, too_long_for_it
+from .sampling import Shards, import_vllm, length_batches, load_tokenizer, load_weights, model_folder, need, quietly, too_long_for_it
 from .tables import ErpError, check_known, check_table, prompt_id, suggest
 
 # %% ../nbs/02_rewards.ipynb #78d7e65c
@@ -242,8 +242,9 @@ class TransformersRewardModel(TokenRewardModel):
         import torch
         self.name, self.device, self.max_rows = str(name or path), device or ('cuda' if torch.cuda.is_available() else 'cpu'), max_rows
         self.max_batch_tokens = max_batch_tokens or (2**11 if self.device == 'cpu' else 2**15)
-        check_head(model_folder(path, revision)[0], self.name)
-        self.tokenizer, self.model, self.revision = load_model(self.kind, path, self.name, revision, dtype, self.device, trust_remote_code)
+        folder, self.revision, config, self.tokenizer = load_tokenizer(path, self.name, revision, trust_remote_code)
+        check_head(folder, self.name)
+        self.model = load_weights(self.kind, folder, config, self.name, dtype, self.device, trust_remote_code)
         self.window = max_len or window_of(self.tokenizer, self.model.config)
         self.identity = dict(revision=self.revision, dtype=str(self.model.dtype), window=self.window)
 

@@ -5,15 +5,16 @@
 # %% auto #0
 __all__ = ['RESPONSE_COLUMNS', 'SamplingSettings', 'prompt_seed', 'Request', 'Engine', 'FunctionEngine', 'Shards', 'requests',
            'WindowWarning', 'too_long', 'missing', 'ModelShards', 'sample', 'in_order', 'need', 'quietly',
-           'folder_digest', 'model_folder', 'check_buffers', 'length_batches', 'TransformersEngine', 'load_model',
-           'end_tokens', 'chat_text', 'uniforms', 'draw', 'VllmEngine', 'import_vllm', 'OpenAIEngine',
-           'too_long_for_it', 'RaySettings', 'EngineSettings', 'open_engine', 'RayEngine', 'RayWorker', 'WorkerShards',
-           'bill']
+           'folder_digest', 'model_folder', 'check_buffers', 'length_batches', 'TokenEngine', 'TransformersEngine',
+           'load_tokenizer', 'load_weights', 'end_tokens', 'chat_text', 'uniforms', 'draw', 'VllmEngine', 'import_vllm',
+           'OpenAIEngine', 'too_long_for_it', 'RaySettings', 'EngineSettings', 'open_engine', 'RayEngine', 'RayWorker',
+           'WorkerShards', 'start_ray', 'bill']
 
 # %% ../nbs/01_sampling.ipynb #4c6ce961
-import asyncio, fcntl, hashlib, json, os, queue, tempfile, threading, time, uuid, warnings
+import asyncio, fcntl, hashlib, json, math, os, queue, tempfile, threading, time, uuid, warnings
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
@@ -257,15 +258,17 @@ def folder_digest(folder) -> str: # 64 hexadecimal digits
 
 def model_folder(name, # a folder, or a name on the Hugging Face hub
                  revision=None, # digest or commit; None: whatever is there
-                 code=False # fetch the repository's Python files too?
+                 code=False, # fetch the repository's Python files too?
+                 weights=True # fetch the weights too? Without, a folder is taken as it is, and not digested
                 ) -> tuple: # (folder, the revision found)
     "Where a model's files lie; raises `ErpError` if they cannot be had, or are not of this revision"
     if Path(name).is_dir():
+        if not weights: return Path(name), revision or ''
         digest = folder_digest(name)
         if revision not in (None, '', digest): raise ErpError(f'{name}: its files have the digest {digest[:12]}…, expected {revision[:12]}…. They were changed.')
         return Path(name), digest
     from huggingface_hub import snapshot_download
-    wanted = ['*.json', '*.txt', '*.jinja', '*.model', '*.safetensors'] + ['*.py']*code
+    wanted = ['*.json', '*.txt', '*.jinja', '*.model'] + ['*.safetensors']*weights + ['*.py']*code
     try: folder = snapshot_download(str(name), revision=revision or None, allow_patterns=wanted)
     except Exception as e: raise ErpError(f"{name}: cannot be fetched from the Hugging Face hub ({type(e).__name__}). Check the name, the revision and "
                                           "the network; 'minilm' needs none.") from e
@@ -301,8 +304,15 @@ def length_batches(lengths, # of each text, in characters
         start += n
 
 # %% ../nbs/01_sampling.ipynb #8b1a7b96
-class TransformersEngine(Engine):
-    "A language model in this process, by transformers"
+class TokenEngine(Engine):
+    "An engine that reads tokens"
+    tokenizer = None
+    def encode(self, prompts, settings):
+        texts = [chat_text(self.tokenizer, p, settings, self.name) for p in prompts]
+        return self.tokenizer(texts, add_special_tokens=not settings.chat_template, verbose=False)['input_ids'] if texts else []
+
+class TransformersEngine(TokenEngine):
+    "A language model in this process, by transformers; its weights are loaded for the first answer"
     def __init__(self, path, # a folder, or a name on the hub
                  name=None, # what the tables call it; the path unless given
                  revision=None, # commit on the hub, or digest of the folder; None: whatever is there, recorded
@@ -314,30 +324,43 @@ class TransformersEngine(Engine):
                  trust_remote_code=False # run code from the model's repository? Only with a revision
                 ):
         import torch
-        self.name, self.device = str(name or path), device or ('cuda' if torch.cuda.is_available() else 'cpu')
+        self.name, self.device, self.dtype, self.trusted = str(name or path), device or ('cuda' if torch.cuda.is_available() else 'cpu'), dtype, trust_remote_code
         self.max_rows, self.max_batch_tokens = max_rows, max_batch_tokens
-        self.tokenizer, self.model, self.revision = load_model('AutoModelForCausalLM', path, self.name, revision, dtype, self.device, trust_remote_code)
-        self.window = max_model_len or self.model.config.get_text_config().max_position_embeddings
-        self.end = end_tokens(self.model, self.tokenizer)
-        self.identity = dict(revision=self.revision, dtype=str(self.model.dtype))
+        self.folder, self.revision, self.config, self.tokenizer = load_tokenizer(path, self.name, revision, trust_remote_code)
+        self.window = max_model_len or self.config.get_text_config().max_position_embeddings
+        self.identity = dict(revision=self.revision, dtype=str(self.config.dtype) if dtype == 'auto' else f'torch.{dtype}')
+
+    @cached_property
+    def model(self): return load_weights('AutoModelForCausalLM', self.folder, self.config, self.name, self.dtype, self.device, self.trusted)
+    @cached_property
+    def end(self): return end_tokens(self.model, self.tokenizer)
+
 
 # %% ../nbs/01_sampling.ipynb #887f193d
-def load_model(kind, # 'AutoModelForCausalLM', 'AutoModelForSequenceClassification' or 'AutoModel'
-               path, name, revision=None, dtype='auto', device='cpu', trust_remote_code=False, # as for `TransformersEngine`
-               **kw # further arguments of `from_pretrained`
-              ) -> tuple: # (tokenizer, model, the revision found)
-    "A model that is checked and ready; raises `ErpError` where it cannot be had or is not what its configuration says"
+def load_tokenizer(path, name, revision=None, trust_remote_code=False, # as for `TransformersEngine`
+                   weights=True # fetch the weights too?
+                  ) -> tuple: # (folder, the revision found, configuration, tokenizer)
+    "What is known of a model without its weights; raises `ErpError` where it cannot be had"
     need('transformers', 'erp_nbdev[embed]')
     import transformers
     if trust_remote_code and not revision: raise ErpError(f'{name}: trust_remote_code needs a revision. Give the commit (or the folder\'s digest) whose code you have read.')
-    folder, revision = model_folder(path, revision, code=trust_remote_code)
+    folder, revision = model_folder(path, revision, trust_remote_code, weights)
     with quietly(name):
-        config = transformers.AutoConfig.from_pretrained(folder, trust_remote_code=trust_remote_code)
-        if getattr(config, 'attn_logit_softcapping', None): kw['attn_implementation'] = 'eager'
-        tokenizer = transformers.AutoTokenizer.from_pretrained(folder, trust_remote_code=trust_remote_code)
-        model = getattr(transformers, kind).from_pretrained(folder, dtype=dtype, trust_remote_code=trust_remote_code, **kw).eval()
+        return folder, revision, *(a.from_pretrained(folder, trust_remote_code=trust_remote_code) for a in (transformers.AutoConfig, transformers.AutoTokenizer))
+
+
+# %% ../nbs/01_sampling.ipynb #63e360a0
+def load_weights(kind, # 'AutoModelForCausalLM', 'AutoModelForSequenceClassification' or 'AutoModel'
+                 folder, config, # from `load_tokenizer`
+                 name, dtype='auto', device='cpu', trust_remote_code=False # as for `TransformersEngine`
+                ): # a transformers model
+    "A model that is checked and ready; raises `ErpError` where it is not what its configuration says"
+    import transformers
+    capped = dict(attn_implementation='eager') if getattr(config, 'attn_logit_softcapping', None) else {}
+    with quietly(name): model = getattr(transformers, kind).from_pretrained(folder, dtype=dtype, trust_remote_code=trust_remote_code, **capped).eval()
     check_buffers(model, name)
-    return tokenizer, model.to(device), revision
+    return model.to(device)
+
 
 # %% ../nbs/01_sampling.ipynb #5cb63c03
 def end_tokens(model, tokenizer) -> list: # of token ids
@@ -362,11 +385,6 @@ def chat_text(tokenizer, # with or without a chat template
     why = f'refuses one ({text})' if isinstance(text, Exception) else 'has no place for one'
     if not system: raise ErpError(f'{name}: its chat template failed ({text}).')
     raise ErpError(f'{name}: a system prompt is set, and its chat template {why}. Leave `system_prompt` out for this model, or write it into the prompts.')
-
-@patch
-def encode(self: TransformersEngine, prompts, settings):
-    texts = [chat_text(self.tokenizer, p, settings, self.name) for p in prompts]
-    return self.tokenizer(texts, add_special_tokens=not settings.chat_template, verbose=False)['input_ids'] if texts else []
 
 # %% ../nbs/01_sampling.ipynb #9d8119f4
 def uniforms(request, # a Request
@@ -452,8 +470,8 @@ def ended(self: TransformersEngine, tokens, settings) -> tuple: # (text, finish_
     return text, 'stop' if tokens[-1] in self.end else 'length'
 
 # %% ../nbs/01_sampling.ipynb #cba214f6
-class VllmEngine(Engine):
-    "A language model in this process, by vLLM"
+class VllmEngine(TokenEngine):
+    "A language model in this process, by vLLM, which is started for the first answer"
     def __init__(self, path, # a folder, or a name on the hub
                  name=None, # what the tables call it; the path unless given
                  revision=None, # commit on the hub; None: whatever is there
@@ -464,13 +482,18 @@ class VllmEngine(Engine):
                  trust_remote_code=False, # run code from the model's repository? Only with a revision
                  **kw # further arguments of `vllm.LLM`
                 ):
-        if trust_remote_code and not revision: raise ErpError(f'{name or path}: trust_remote_code needs a revision. Give the commit whose code you have read.')
-        self.name, self.chunk, self.LLM = str(name or path), chunk, import_vllm()
-        own = dict(revision=revision) if revision and not Path(path).is_dir() else {}
-        with quietly(self.name): self.llm = self.LLM(model=str(path), dtype=dtype, max_model_len=max_model_len, tensor_parallel_size=tensor_parallel_size,
-                                                     enable_prefix_caching=True, trust_remote_code=trust_remote_code, **own, **kw)
-        self.tokenizer, self.window = self.llm.get_tokenizer(), self.llm.llm_engine.model_config.max_model_len
-        self.identity = dict(revision=revision or '', dtype=dtype)
+        self.name, self.chunk = str(name or path), chunk
+        _, found, config, self.tokenizer = load_tokenizer(path, self.name, revision, trust_remote_code, weights=False)
+        self.window, own = max_model_len or config.get_text_config().max_position_embeddings, {} if Path(path).is_dir() else dict(revision=found)
+        self.options = dict(model=str(path), dtype=dtype, max_model_len=self.window, tensor_parallel_size=tensor_parallel_size, enable_prefix_caching=True,
+                            trust_remote_code=trust_remote_code, **own, **kw)
+        self.identity = dict(revision=found, dtype=dtype)
+
+    @cached_property
+    def llm(self):
+        LLM = import_vllm()
+        with quietly(self.name): return LLM(**self.options)
+
 
 # %% ../nbs/01_sampling.ipynb #ed6b0942
 def import_vllm(): # the class `vllm.LLM`
@@ -482,11 +505,6 @@ def import_vllm(): # the class `vllm.LLM`
     return LLM
 
 # %% ../nbs/01_sampling.ipynb #747d9ce4
-@patch
-def encode(self: VllmEngine, prompts, settings):
-    texts = [chat_text(self.tokenizer, p, settings, self.name) for p in prompts]
-    return self.tokenizer(texts, add_special_tokens=not settings.chat_template, verbose=False)['input_ids'] if texts else []
-
 @patch
 def units(self: VllmEngine, requests, settings):
     return [requests[i:i + self.chunk] for i in range(0, len(requests), self.chunk)]
@@ -642,9 +660,8 @@ class RayEngine(Engine):
                  row # of the pool
                 ):
         need('ray', 'erp_nbdev[ray]')
-        self.inner = settings.model_copy(update=dict(ray=None))
-        self.row, self.ray = row, settings.ray
-        self.head = open_engine(self.inner, row)        # plans the units here; it answers none
+        self.inner, self.row, self.ray = settings.model_copy(update=dict(ray=None)), row, settings.ray
+        self.head = open_engine(self.inner, row)        # plans here; it answers nothing, and loads no weights
         self.name, self.window, self.identity = self.head.name, self.head.window, {**self.head.identity, 'by': type(self.head).__name__}
     def encode(self, prompts, settings): return self.head.encode(prompts, settings)
     def units(self, requests, settings): return self.head.units(requests, settings)
@@ -652,37 +669,47 @@ class RayEngine(Engine):
 class RayWorker:
     "An actor: opens the engine once, then answers units into shards of its own"
     def __init__(self, inner, row, settings, folder):
-        self.settings, self.folder = SamplingSettings(**settings), folder
-        self.model = open_engine(EngineSettings(**inner), row)
+        self.settings, self.model = SamplingSettings(**settings), open_engine(EngineSettings(**inner), row)
+        self.shards = WorkerShards(folder, self.model, self.settings)
     def __call__(self, batch):
-        shards = WorkerShards(self.folder, self.model, self.settings)
-        for text in batch['unit']: shards.add(self.model.generate([Request(**r) for r in json.loads(text)], self.settings))
-        shards.flush()
-        return dict(rows=np.array([len(batch['unit'])]))
+        units = [[Request(**{**r, 'samples': tuple(r['samples'])}) for r in json.loads(unit)] for unit in batch['unit']]
+        try:
+            for rows in self.model.answer(units, self.settings): self.shards.add(rows)
+        finally: self.shards.flush()
+        return dict(units=np.array([len(units)]))
+
 
 # %% ../nbs/01_sampling.ipynb #a1880915
 class WorkerShards(ModelShards):
     "Shards that an actor adds to its driver's folder"
     def check_about(self): pass
 
+def start_ray(settings # RaySettings
+             ):
+    "Join a Ray cluster, or start one on this machine with a place for every actor"
+    import ray
+    if ray.is_initialized(): return
+    places = max(os.cpu_count() or 1, 1 + math.ceil(settings.actors*settings.cpus))      # one is for reading
+    here = dict(num_cpus=places, object_store_memory=2**28) if settings.address is None else dict(address=settings.address)
+    ray.init(**here, include_dashboard=False, logging_level='ERROR', log_to_driver=False)
+
 @patch
 def fill(self: RayEngine, shards, units, settings, bar):
     "Units as Parquet, actors that answer them, shards written where the actors are; raises `ErpError` where Ray does"
-    import ray
     if shards.folder is None: raise ErpError(f'{self.name}: Ray needs a folder that its workers can write to. Give `folder`.')
     if not units: return
-    here = dict(num_cpus=max(os.cpu_count(), 1 + int(self.ray.actors*self.ray.cpus))) if self.ray.address is None else dict(address=self.ray.address)
-    ray.init(**here, ignore_reinit_error=True, include_dashboard=False, logging_level='ERROR', log_to_driver=False)
+    import ray
+    shards.flush(); start_ray(self.ray)
     ray.data.DataContext.get_current().enable_progress_bars = False
-    shards.flush()
     folder = shards.folder.resolve()
-    asked = pd.DataFrame(dict(unit=[json.dumps([asdict(r) for r in unit]) for unit in units]))
     with tempfile.TemporaryDirectory(dir=folder, prefix='.units-') as tmp:
-        asked.to_parquet(f'{tmp}/units.parquet', row_group_size=1)
-        work = ray.data.read_parquet(tmp).repartition(len(units)).materialize().map_batches(RayWorker, batch_size=1, num_cpus=self.ray.cpus, num_gpus=self.ray.gpus,
+        for i, unit in enumerate(units): pd.DataFrame(dict(unit=[json.dumps([asdict(r) for r in unit])])).to_parquet(f'{tmp}/{i:08}.parquet')
+        todo = ray.data.read_parquet(tmp).map_batches(RayWorker, batch_size=self.inner.concurrency if self.inner.kind == 'openai' else 1, num_cpus=self.ray.cpus, num_gpus=self.ray.gpus,
             compute=ray.data.ActorPoolStrategy(size=self.ray.actors), fn_constructor_args=(self.inner.model_dump(), self.row, settings.model_dump(), str(folder)))
-        try: work.materialize()
+        try:
+            for _ in todo.iter_rows(): bar.update(1)
         except ray.exceptions.RayError as e: raise ErpError(f'{self.name}: a worker failed ({str(e.__cause__ or e).splitlines()[-1][:160]}). What was done is kept; run it again.') from None
+
 
 # %% ../nbs/01_sampling.ipynb #294a0890
 def bill(prompts, models, n, # how many of each; n is K
