@@ -441,6 +441,7 @@ def plot_budget(by_budget # from `r2_by_budget`
         sns.lineplot(df, x=x, y='r2', hue='k', palette=palette, marker='o', ms=4, errorbar=('pi', 100), ax=ax, legend=x == 'n')
         ax.set(xscale='log', ylabel='R² on test prompts, mean of the models')
     axs[0].set_xlabel('training prompts N'); axs[1].set_xlabel('generations per model, N × K')
+    axs[0].set_xticks(df.n.unique(), df.n.unique(), minor=False); axs[0].minorticks_off()
     axs[0].legend(title='samples K', fontsize=8, title_fontsize=8, frameon=False)
     sns.despine(fig)
     return fig

@@ -11,7 +11,7 @@ __all__ = ['RESPONSE_COLUMNS', 'SamplingSettings', 'prompt_seed', 'Request', 'En
            'WorkerShards', 'start_ray', 'bill']
 
 # %% ../nbs/01_sampling.ipynb #4c6ce961
-import asyncio, fcntl, hashlib, json, math, os, queue, tempfile, threading, time, uuid, warnings
+import asyncio, fcntl, hashlib, json, logging, math, os, queue, tempfile, threading, time, uuid, warnings
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
@@ -676,7 +676,7 @@ class RayWorker:
         try:
             for rows in self.model.answer(units, self.settings): self.shards.add(rows)
         finally: self.shards.flush()
-        return dict(units=np.array([len(units)]))
+        return dict(rows=np.array([sum(len(r.samples) for unit in units for r in unit)]))
 
 
 # %% ../nbs/01_sampling.ipynb #a1880915
@@ -692,6 +692,8 @@ def start_ray(settings # RaySettings
     places = max(os.cpu_count() or 1, 1 + math.ceil(settings.actors*settings.cpus))      # one is for reading
     here = dict(num_cpus=places, object_store_memory=2**28) if settings.address is None else dict(address=settings.address)
     ray.init(**here, include_dashboard=False, logging_level='ERROR', log_to_driver=False)
+    ray.data.DataContext.get_current().enable_progress_bars = False      # `sample` shows its own
+    logging.getLogger('ray.data').setLevel('ERROR')
 
 @patch
 def fill(self: RayEngine, shards, units, settings, bar):
@@ -700,14 +702,13 @@ def fill(self: RayEngine, shards, units, settings, bar):
     if not units: return
     import ray
     shards.flush(); start_ray(self.ray)
-    ray.data.DataContext.get_current().enable_progress_bars = False
     folder = shards.folder.resolve()
     with tempfile.TemporaryDirectory(dir=folder, prefix='.units-') as tmp:
         for i, unit in enumerate(units): pd.DataFrame(dict(unit=[json.dumps([asdict(r) for r in unit])])).to_parquet(f'{tmp}/{i:08}.parquet')
-        todo = ray.data.read_parquet(tmp).map_batches(RayWorker, batch_size=self.inner.concurrency if self.inner.kind == 'openai' else 1, num_cpus=self.ray.cpus, num_gpus=self.ray.gpus,
+        todo = ray.data.read_parquet(tmp).repartition(target_num_rows_per_block=1).map_batches(RayWorker, batch_size=self.inner.concurrency if self.inner.kind == 'openai' else 1, num_cpus=self.ray.cpus, num_gpus=self.ray.gpus,
             compute=ray.data.ActorPoolStrategy(size=self.ray.actors), fn_constructor_args=(self.inner.model_dump(), self.row, settings.model_dump(), str(folder)))
         try:
-            for _ in todo.iter_rows(): bar.update(1)
+            for done in todo.iter_rows(): bar.update(done['rows'])
         except ray.exceptions.RayError as e: raise ErpError(f'{self.name}: a worker failed ({str(e.__cause__ or e).splitlines()[-1][:160]}). What was done is kept; run it again.') from None
 
 

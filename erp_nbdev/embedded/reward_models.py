@@ -9,12 +9,13 @@ __all__ = ['JUDGES', 'READ', 'JUDGE', 'BLANK', 'remote_code', 'make_deberta', 'm
            'train_one_judge', 'make_again', 'main']
 
 # %% ../../nbs/embedded/3_reward_models.ipynb #02207b1e
-import argparse, itertools, json, random, time
+import itertools, json, random, time
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
-import numpy as np, pandas as pd
+from typing import Annotated
+import numpy as np, pandas as pd, typer
 from ..tables import ErpError, prompt_id
 from ..sampling import SamplingSettings, TransformersEngine, sample
 from ..rewards import hidden_after
@@ -264,16 +265,14 @@ def make_again(folder, # where everything goes
         for name, accuracy in zip(JUDGES, workers.map(judge, JUDGES)): print(f'{name}: held-out pair accuracy', accuracy, flush=True)
 
 # %% ../../nbs/embedded/3_reward_models.ipynb #41f78956
-def main():
-    "The command"
-    p = argparse.ArgumentParser(prog='python -m erp_nbdev.embedded.reward_models', description='Train the embedded pool and its reward models again.')
-    p.add_argument('out', help='the folder where everything goes')
-    p.add_argument('--share', type=float, default=1., help='of all the work; less for a look')
-    p.add_argument('--code', default='tests_data/embedded/models/internlm2-rm', help="the folder with InternLM2's Python files")
-    a = p.parse_args()
-    try: make_again(a.out, a.code, a.share)
+def main(out: Annotated[Path, typer.Argument(help='The folder where everything goes.')],
+         share: Annotated[float, typer.Option(min=0, max=1, help='Of all the work; less for a look.')] = 1.,
+         code: Annotated[Path, typer.Option(help="The folder with InternLM2's Python files.")] = Path('tests_data/embedded/models/internlm2-rm')):
+    "Train the embedded pool and its reward models again."
+    try: make_again(out, code, share)
     except ErpError as e: raise SystemExit(f'error: {e}')
+
 
 # %% ../../nbs/embedded/3_reward_models.ipynb #136e6668
 #| eval: false
-if __name__ == '__main__': main()
+if __name__ == '__main__': typer.run(main)
