@@ -9,17 +9,18 @@ __all__ = ['KEY', 'REWARD_COLUMNS', 'RUBRIC', 'PAPER', 'FEEDS', 'Batch', 'Reward
            'window_of', 'TokenRewardModel', 'check_head', 'TransformersRewardModel', 'PairRewardModel', 'read_prefixes',
            'read_suffixes', 'hidden_after', 'hidden_whole', 'can_share', 'ChatRewardModel', 'Chats',
            'InternLM2RewardModel', 'VllmRewardModel', 'fill_in', 'parse_mark', 'JudgeRewardModel', 'feed_of',
-           'get_reward_model', 'unknown', 'load_function', 'spread', 'samples_needed']
+           'reward_model_class', 'get_reward_model', 'unknown', 'load_function', 'check_options', 'check_reward_model',
+           'spread', 'samples_needed']
 
 # %% ../nbs/02_rewards.ipynb #507d5b8b
-import asyncio, hashlib, importlib, inspect, itertools, json, os, queue, re, threading, warnings
+import asyncio, hashlib, importlib, inspect, itertools, json, os, re, warnings
 from bisect import bisect_left
 from dataclasses import dataclass
 from pathlib import Path
 import numpy as np, pandas as pd
 from fastcore.basics import patch
 from tqdm import tqdm
-from .sampling import Shards, import_vllm, length_batches, load_tokenizer, load_weights, model_folder, need, quietly, too_long_for_it
+from .sampling import Shards, check_dtype, check_trust, from_thread, import_vllm, length_batches, load_tokenizer, load_weights, model_folder, need, quietly, room_in
 from .tables import ErpError, check_known, check_table, prompt_id, suggest
 
 # %% ../nbs/02_rewards.ipynb #78d7e65c
@@ -171,14 +172,15 @@ def pair_tokens(tokenizer, pairs) -> list: # of lists of (token, type)
 
 def chat_tokens(tokenizer, pairs, # list of (prompt, response)
                 name, # of the model, for messages
-                end=None # a token that must stand at the end, if any
+                end=None, # a token that must stand at the end, if any
+                special=False # may the tokenizer put its special tokens before what the template puts?
                ) -> list: # of lists of token ids
     "The chat template's text of [user, assistant]; the template puts the special tokens, so the tokenizer must not"
     if not tokenizer.chat_template: raise ErpError(f"{name}: its tokenizer has no chat template. Was it trained on pairs? Then say feed='pair'.")
     talk = lambda p, r: [dict(role='user', content=p), dict(role='assistant', content=r)]
     try: texts = [tokenizer.apply_chat_template(talk(p, r), tokenize=False) for p, r in pairs]
     except Exception as e: raise ErpError(f'{name}: its chat template failed ({e}).') from None
-    tokens = tokenizer(texts, add_special_tokens=False, verbose=False)['input_ids'] if texts else []
+    tokens = tokenizer(texts, add_special_tokens=special, verbose=False)['input_ids'] if texts else []
     return [t if end is None or t[-1:] == [end] else [*t, end] for t in tokens]
 
 # %% ../nbs/02_rewards.ipynb #e404b6cb
@@ -237,14 +239,17 @@ class TransformersRewardModel(TokenRewardModel):
                  max_len=None, # tokens of a pair; None: the model's window
                  max_rows=256, # most responses in a batch
                  max_batch_tokens=None, # most tokens in a batch, padding included; None: 2¹⁵ on a GPU, 2¹¹ on a CPU, where more would not fit its caches
-                 trust_remote_code=False # run code from the model's repository? Only with a revision
+                 trust_remote_code=False, # run code from the model's repository? Only with a revision
+                 bin_weights=False # read pytorch_model.bin, a pickle, by torch's restricted loader? Only with a revision
                 ):
         import torch
+        check_dtype(name or path, dtype)
         self.name, self.device, self.max_rows = str(name or path), device or ('cuda' if torch.cuda.is_available() else 'cpu'), max_rows
         self.max_batch_tokens = max_batch_tokens or (2**11 if self.device == 'cpu' else 2**15)
-        folder, self.revision, config, self.tokenizer = load_tokenizer(path, self.name, revision, trust_remote_code)
+        weights = 'bin' if bin_weights else 'safetensors'
+        folder, self.revision, config, self.tokenizer = load_tokenizer(path, self.name, revision, trust_remote_code, weights)
         check_head(folder, self.name)
-        self.model = load_weights(self.kind, folder, config, self.name, dtype, self.device, trust_remote_code)
+        self.model = load_weights(self.kind, folder, config, self.name, dtype, self.device, trust_remote_code, weights)
         self.window = max_len or window_of(self.tokenizer, self.model.config)
         self.identity = dict(revision=self.revision, dtype=str(self.model.dtype), window=self.window)
 
@@ -333,13 +338,17 @@ class ChatRewardModel(TransformersRewardModel):
     "A causal model with one logit, read at the last token of the chat [user, assistant]"
     end, prompts_at_once = None, 64           # a token that must stand at the end; prompts whose keys and values are held at a time
 
-    def __init__(self, path, name=None, share=True, **kw): # as for `TransformersRewardModel`; share=False reads whole sequences
+    def __init__(self, path, name=None, # as for `TransformersRewardModel`
+                 share=True, # read a prompt once for all of its responses?
+                 add_special_tokens=False, # put the tokenizer's special tokens before the template's, so that there are two <bos>? Some cards do
+                 **kw): # as for `TransformersRewardModel`
         super().__init__(path, name, **kw)
+        self.special, self.identity = add_special_tokens, {**self.identity, **dict(add_special_tokens=True)} if add_special_tokens else self.identity
         self.head = getattr(self.model, 'v_head', None) or getattr(self.model, 'score', None)
         if self.head is None: raise ErpError(f"{self.name}: no head `score` or `v_head` on its last token. Is it an encoder? Then say feed='pair'.")
         self.share = share and can_share(self.model, self.window)
 
-    def tokens(self, pairs): return chat_tokens(self.tokenizer, pairs, self.name, self.end)
+    def tokens(self, pairs): return chat_tokens(self.tokenizer, pairs, self.name, self.end, self.special)
 
 # %% ../nbs/02_rewards.ipynb #eaa7ba2c
 @patch
@@ -400,7 +409,7 @@ class InternLM2RewardModel(ChatRewardModel):
     "InternLM2's reward model: the chat, then the reward token, where the reward is read"
     kind = 'AutoModel'
     def __init__(self, path, name=None, trust_remote_code=False, **kw): # as for `ChatRewardModel`; needs trust_remote_code and a revision
-        if not trust_remote_code: raise ErpError(f'{name or path}: this model brings its own code. Read it, then say trust_remote_code=True and the revision that you have read.')
+        if not trust_remote_code: raise ErpError(f'{name or path}: this model brings its own code. Read it, then say trust_remote_code: true and the revision that you have read; on a GPU say engine: vllm too, which has the model itself.')
         super().__init__(path, name, trust_remote_code=True, **kw)
         self.end = self.model.config.reward_token_id
 
@@ -416,7 +425,7 @@ class VllmRewardModel(TokenRewardModel):
                  trust_remote_code=False, # run code from the model's repository? Only with a revision
                  **kw # further arguments of `vllm.LLM`
                 ):
-        if trust_remote_code and not revision: raise ErpError(f'{name or path}: trust_remote_code needs a revision. Give the commit whose code you have read.')
+        if trust_remote_code: check_trust(name or path, revision)
         self.name, LLM = str(name or path), import_vllm()
         folder, self.revision = model_folder(path, revision, code=trust_remote_code)
         check_head(folder, self.name)
@@ -490,54 +499,45 @@ class JudgeRewardModel(RewardModel):
         key = os.environ.get(api_key_env)
         if base_url is None and not key: raise ErpError(f'{self.name}: no API key. Put it into the environment variable {api_key_env}, or give the base_url of a server that needs none.')
         self.client, self.options = dict(base_url=base_url, api_key=key or 'none', max_retries=retries, timeout=timeout), {'temperature': 0} if options is None else dict(options)
-        self.identity = dict(base_url=base_url, served=model, rubric=rubric, scale=list(scale), options=self.options)
+        self.identity = dict(served=model, rubric=rubric, scale=list(scale), options=self.options)
 
     def batches(self, pairs): return [Batch(np.array([i]), pair, np.zeros(1, bool)) for i, pair in enumerate(pairs)]
 
 # %% ../nbs/02_rewards.ipynb #f4375112
 @patch
 async def ask(self: JudgeRewardModel, client, prompt, response) -> float:
-    "The mark of one response; NaN for a reply without one, or for a pair that the judge's window does not hold"
+    "The mark of one response; NaN for a reply without one, or for a pair that the judge's window does not hold. Raises `ValueError` where there is no reply"
     import openai
     text = fill_in(self.rubric, prompt=prompt, response=response, low=self.scale[0], high=self.scale[1])
     try: made = await client.chat.completions.create(model=self.model, messages=[dict(role='user', content=text)], **self.options)
     except openai.BadRequestError as e:
-        if too_long_for_it(e): return np.nan
+        if room_in(e) is not None: return np.nan
         raise
-    choices = getattr(made, 'choices', None) or []
-    reply = getattr(getattr(choices[0], 'message', None), 'content', None) if choices else None
+    if not getattr(made, 'choices', None): raise ValueError('an answer without a reply')
+    reply = getattr(made.choices[0].message, 'content', None)
     return parse_mark(reply if isinstance(reply, str) else None, *self.scale)
+
 
 # %% ../nbs/02_rewards.ipynb #a6776156
 @patch
 async def ask_all(self: JudgeRewardModel, batches, put, stop):
     "Ask for every pair, `concurrency` at a time, until `stop` is set; `put` gets the batch, with its mark or an error"
     import openai
-    gate, hopeless = asyncio.Semaphore(self.concurrency), (openai.AuthenticationError, openai.PermissionDeniedError, openai.NotFoundError)
-    async with openai.AsyncOpenAI(**self.client) as client:
-        async def one(b):
-            async with gate:
-                if stop.is_set(): return
-                try: put((b, await self.ask(client, *b.work)))
-                except hopeless as e: raise ErpError(f'{self.name}: the endpoint refuses ({type(e).__name__}). Check the key, the model\'s name and the base_url.') from None
-                except (openai.OpenAIError, ValueError) as e: put((b, e))
-        async with asyncio.TaskGroup() as group:
-            for b in batches: group.create_task(one(b))
+    hopeless, todo = (openai.AuthenticationError, openai.PermissionDeniedError, openai.NotFoundError), iter(batches)
+    async def worker(client):
+        for b in todo:
+            if stop.is_set(): return
+            try: put((b, [await self.ask(client, *b.work)]))
+            except hopeless as e: raise ErpError(f'{self.name}: the endpoint refuses ({type(e).__name__}). Check the key, the model\'s name and the base_url.') from None
+            except (openai.OpenAIError, ValueError) as e: put((b, e))
+    async with openai.AsyncOpenAI(**self.client) as client, asyncio.TaskGroup() as group:
+        for _ in range(self.concurrency): group.create_task(worker(client))
 
-# %% ../nbs/02_rewards.ipynb #a5df56b4
 @patch
 def answer(self: JudgeRewardModel, batches):
     "Marks, or errors, as they come"
-    inbox, stop = queue.Queue(), threading.Event()
-    def work():
-        try: asyncio.run(self.ask_all(batches, inbox.put, stop)); inbox.put(None)
-        except BaseException as e: inbox.put(e)
-    threading.Thread(target=work, daemon=True).start()
-    try:
-        while (got := inbox.get()) is not None:
-            if isinstance(got, BaseException): raise got.exceptions[0] if isinstance(got, BaseExceptionGroup) else got
-            yield got[0], got[1] if isinstance(got[1], Exception) else [got[1]]
-    finally: stop.set()
+    yield from from_thread(lambda put, stop: self.ask_all(batches, put, stop))
+
 
 # %% ../nbs/02_rewards.ipynb #15bedb74
 PAPER = {'OpenAssistant/reward-model-deberta-v3-large-v2': PairRewardModel, 'Ray2333/GRM-Gemma-2B-rewardmodel-ft': ChatRewardModel, 'internlm/internlm2-7b-reward': InternLM2RewardModel}
@@ -552,22 +552,29 @@ def feed_of(folder) -> type: # the class that feeds the model of this folder
     return ChatRewardModel if chats else PairRewardModel
 
 # %% ../nbs/02_rewards.ipynb #29dc0570
+def reward_model_class(which, feed=None, engine='transformers', **kw) -> type: # as for `get_reward_model`
+    "The class of the reward model of that name; raises `ErpError` where there is none"
+    if which == 'judge': return JudgeRewardModel
+    if re.fullmatch(r'[A-Za-z_][\w.]*:[A-Za-z_]\w*', which): return FunctionRewardModel
+    if feed not in (None, *FEEDS): raise ErpError(f"{which}: feed is {feed!r}, expected one of {list(FEEDS)}.{suggest(feed, FEEDS)}")
+    if engine not in ('transformers', 'vllm'): raise ErpError(f"{which}: engine is {engine!r}, expected 'transformers' or 'vllm'.")
+    if '/' not in which and not Path(which).is_dir(): raise ErpError(unknown(which))
+    if engine == 'vllm': return VllmRewardModel
+    return FEEDS.get(feed) or PAPER.get(which) or feed_of(model_folder(which, kw.get('revision'), weights=None)[0])
+
 def get_reward_model(which, # a name on the hub, a folder, 'module:function' or 'judge'
                      name=None, # what the tables call it; `which` unless given
                      feed=None, # 'pair' or 'chat'; None: what the checkpoint says
                      engine='transformers', # or 'vllm', for causal models
                      **kw # arguments of the class: revision, dtype, max_len, trust_remote_code, …; for a judge: model, base_url, rubric, …
                     ) -> RewardModel:
-    "The reward model of that name; raises `ErpError` where there is none"
-    which = str(which)
-    if which == 'judge': return JudgeRewardModel(name=name, **kw)
-    if re.fullmatch(r'[A-Za-z_][\w.]*:[A-Za-z_]\w*', which): return FunctionRewardModel(load_function(which), name or which, **kw)
-    if feed not in (None, *FEEDS): raise ErpError(f"{which}: feed is {feed!r}, expected one of {list(FEEDS)}.{suggest(feed, FEEDS)}")
-    if '/' not in which and not Path(which).is_dir(): raise ErpError(unknown(which))
-    if engine == 'vllm': return VllmRewardModel(which, name, **kw)
-    if engine != 'transformers': raise ErpError(f"{which}: engine is {engine!r}, expected 'transformers' or 'vllm'.")
-    cls = FEEDS.get(feed) or PAPER.get(which) or feed_of(model_folder(which, kw.get('revision'), code=kw.get('trust_remote_code', False))[0])
-    return cls(which, name, **kw)
+    "The reward model of that name; raises `ErpError` where there is none, or it has no such argument"
+    cls = reward_model_class(str(which), feed, engine, **kw)
+    check_options(cls, name or which, kw)
+    if cls is JudgeRewardModel: return cls(name=name, **kw)
+    if cls is FunctionRewardModel: return cls(load_function(which), name or which, **kw)
+    return cls(str(which), name, **kw)
+
 
 # %% ../nbs/02_rewards.ipynb #6d6713c4
 def unknown(which) -> str:
@@ -583,6 +590,25 @@ def load_function(which): # 'module:function' -> the function
     try: return getattr(importlib.import_module(module), function)
     except ImportError as e: raise ErpError(f"{which}: the module cannot be imported ({e}).") from None
     except AttributeError: raise ErpError(f"{which}: {module} has no function '{function}'.{suggest(function, dir(importlib.import_module(module)))}") from None
+
+# %% ../nbs/02_rewards.ipynb #805ab6e8
+def check_options(cls, name, kw): # a class, what the model is called, and options for it
+    "Raise `ErpError` for an option that the class does not have, or lacks"
+    known = list(dict.fromkeys(p for c in cls.__mro__[:-1] for p in inspect.signature(c.__init__).parameters if p not in ('self', 'f', 'path', 'name', 'kw')))
+    if cls is VllmRewardModel: return                          # vLLM has hundreds of its own
+    for k in kw:
+        if k not in known: raise ErpError(f"{name}: {cls.__name__} has no option '{k}'.{suggest(k, known)} Known: {', '.join(known) or 'none'}.")
+    if cls is JudgeRewardModel and 'model' not in kw: raise ErpError(f"{name}: a judge needs the option 'model', what the endpoint calls it.")
+
+def check_reward_model(which, name=None, feed=None, engine='transformers', **kw): # as for `get_reward_model`
+    "Raise `ErpError` for what is wrong with a reward model and can be known without its weights"
+    if kw.get('trust_remote_code') or kw.get('bin_weights'): check_trust(name or which, kw.get('revision'))
+    which, cls = str(which), reward_model_class(str(which), feed, engine, **kw)
+    check_options(cls, name or which, kw)
+    if cls in (JudgeRewardModel, FunctionRewardModel): return bool(get_reward_model(which, name, **kw))
+    if cls is InternLM2RewardModel and not kw.get('trust_remote_code'): cls(which, name, **kw)     # which says what is missing
+    check_head(model_folder(which, kw.get('revision'), weights=None)[0], name or which)
+
 
 # %% ../nbs/02_rewards.ipynb #9f6008ab
 def spread(rewards # of one reward model and one model, several samples per prompt

@@ -4,14 +4,14 @@
 
 # %% auto #0
 __all__ = ['RESPONSE_COLUMNS', 'SamplingSettings', 'prompt_seed', 'Request', 'Engine', 'FunctionEngine', 'Shards', 'requests',
-           'WindowWarning', 'too_long', 'missing', 'ModelShards', 'sample', 'in_order', 'need', 'quietly',
+           'WindowWarning', 'too_long', 'ModelShards', 'missing', 'sample', 'in_order', 'need', 'quietly',
            'folder_digest', 'model_folder', 'check_buffers', 'length_batches', 'TokenEngine', 'TransformersEngine',
-           'load_tokenizer', 'load_weights', 'end_tokens', 'chat_text', 'uniforms', 'draw', 'VllmEngine', 'import_vllm',
-           'OpenAIEngine', 'too_long_for_it', 'RaySettings', 'EngineSettings', 'open_engine', 'RayEngine', 'RayWorker',
-           'WorkerShards', 'start_ray', 'bill']
+           'check_trust', 'check_dtype', 'load_tokenizer', 'load_weights', 'end_tokens', 'chat_text', 'uniforms',
+           'draw', 'VllmEngine', 'import_vllm', 'runs', 'OpenAIEngine', 'room_in', 'from_thread', 'RaySettings',
+           'EngineSettings', 'open_engine', 'RayEngine', 'RayWorker', 'start_ray', 'bill']
 
 # %% ../nbs/01_sampling.ipynb #4c6ce961
-import asyncio, fcntl, hashlib, json, logging, math, os, queue, tempfile, threading, time, uuid, warnings
+import asyncio, fcntl, hashlib, itertools, json, logging, math, os, queue, re, shutil, tempfile, threading, time, uuid, warnings
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
@@ -22,7 +22,7 @@ import numpy as np, pandas as pd
 from fastcore.basics import patch
 from pydantic import BaseModel, ConfigDict, Field
 from tqdm import tqdm
-from .tables import ErpError, atomic_write, check_table, load_parquet, write_table
+from .tables import ErpError, atomic_write, check_table, load_parquet, prompt_id, suggest, write_table
 
 # %% ../nbs/01_sampling.ipynb #2cc3b210
 class SamplingSettings(BaseModel):
@@ -55,10 +55,13 @@ class Request:
     samples: tuple         # which samples: (0, 1, …)
     tokens: tuple = None   # the prompt as the model reads it, or None
 
+    @property
+    def asked(self) -> str: return prompt_id(self.prompt)     # a digest of the text: the same id may come with another text one day
+
     def row(self, sample, response, finish_reason, completion_tokens, prompt_tokens=None) -> tuple: # a row of `responses`, without the model
         "What came of one sample; half an emoji, say, is made fit for a file"
         response = response if response is None else response.encode('utf-8', 'replace').decode()
-        return self.prompt_id, sample, response, finish_reason, len(self.tokens) if self.tokens else prompt_tokens, completion_tokens
+        return self.prompt_id, sample, response, finish_reason, len(self.tokens) if self.tokens else prompt_tokens, completion_tokens, self.asked
 
 # %% ../nbs/01_sampling.ipynb #536f9a87
 class Engine:
@@ -95,7 +98,6 @@ class Shards:
                 ):
         self.folder, self.kind, self.columns = folder and Path(folder), kind, list(columns)
         self.rows, self.last, self.about = [], time.monotonic(), json.loads(json.dumps(about, default=str))
-        if self.folder: self.folder.mkdir(parents=True, exist_ok=True); self.check_about()
 
     def add(self, rows):
         "Take some rows; write what there is if the last file is long ago"
@@ -105,7 +107,7 @@ class Shards:
 # %% ../nbs/01_sampling.ipynb #3b71a2c1
 @patch
 def check_about(self: Shards):
-    "Raise `ErpError` if the files that are there were made otherwise"
+    "Raise `ErpError` if the files that are there were made otherwise; else note how these are"
     file = self.folder/'about.json'
     if not file.exists():
         with atomic_write(file) as tmp: tmp.write_text(json.dumps(self.about, indent=1), 'utf-8')
@@ -124,10 +126,10 @@ def flush(self: Shards):
 
 # %% ../nbs/01_sampling.ipynb #ec83371a
 @patch
-def table(self: Shards) -> pd.DataFrame: # all rows, on disk and waiting, in no order
-    "What there is so far"
-    parts = [load_parquet(p) for p in sorted(self.folder.glob('[!.]*.parquet'))] if self.folder else []
-    if self.rows or not parts: parts.append(pd.DataFrame(self.rows, columns=self.columns))
+def table(self: Shards, columns=None) -> pd.DataFrame: # all rows, on disk and waiting, in no order
+    "What there is so far, or some of its columns"
+    parts = [load_parquet(p, columns) for p in sorted(self.folder.glob('[!.]*.parquet'))] if self.folder else []
+    if self.rows or not parts: parts.append(pd.DataFrame(self.rows, columns=self.columns)[columns or self.columns])
     return pd.concat(parts, ignore_index=True)
 
 @patch
@@ -135,12 +137,15 @@ def table(self: Shards) -> pd.DataFrame: # all rows, on disk and waiting, in no 
 def open(self: Shards):
     "Hold the folder for this process alone; on the way out, whatever the reason, write what waits"
     if not self.folder: yield self; return
+    self.folder.mkdir(parents=True, exist_ok=True)
     with open(self.folder/'lock', 'w') as lock:
         try: fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError: raise ErpError(f'{self.folder}: another process is writing here. Wait for it, or stop it.') from None
-        for left in self.folder.glob('.*.tmp'): left.unlink(missing_ok=True)   # of a process that was killed
+        self.check_about()
+        for left in self.folder.glob('.*'): shutil.rmtree(left) if left.is_dir() else left.unlink(missing_ok=True)   # of a process that was killed
         try: yield self
         finally: self.flush()
+
 
 # %% ../nbs/01_sampling.ipynb #a8112a2a
 def requests(prompts, # the prompts table
@@ -165,22 +170,27 @@ def too_long(asked, # list of Request
     return long
 
 # %% ../nbs/01_sampling.ipynb #898e741e
-RESPONSE_COLUMNS = ['prompt_id', 'sample', 'response', 'finish_reason', 'prompt_tokens', 'completion_tokens']
-
-def missing(units, # lists of Request
-            have # set of (prompt_id, sample)
-           ) -> list: # the same without what is there
-    "What is still to be asked"
-    left = [[replace(r, samples=tuple(s for s in r.samples if (r.prompt_id, s) not in have)) for r in unit] for unit in units]
-    return [u for u in ([r for r in unit if r.samples] for unit in left) if u]
+RESPONSE_COLUMNS = ['prompt_id', 'sample', 'response', 'finish_reason', 'prompt_tokens', 'completion_tokens', 'asked']
 
 class ModelShards(Shards):
     "Shards of the responses of one model, whose name stands in every row"
+    key = ['prompt_id', 'asked', 'sample']
     def __init__(self, folder, model, settings):
         about = dict(model=model.name, engine=type(model).__name__, **model.identity, **settings.model_dump(exclude={'n'}))
         super().__init__(folder, 'responses', RESPONSE_COLUMNS + ['model'], about)
         self.model = model.name
     def add(self, rows): super().add([(*row, self.model) for row in rows])
+    def table(self, columns=None): return super().table(columns).drop_duplicates(self.key, ignore_index=True)  # two workers may have answered the same
+    def have(self): # (prompt_id, asked) -> set of samples
+        return self.table(self.key).groupby(self.key[:2])['sample'].agg(set).to_dict()
+
+def missing(units, # lists of Request
+            have # from `ModelShards`: (prompt_id, asked) -> set of samples
+           ) -> list: # the same without what is there
+    "What is still to be asked"
+    left = [[replace(r, samples=tuple(s for s in r.samples if s not in there)) for r in unit for there in [have.get((r.prompt_id, r.asked), ())]] for unit in units]
+    return [u for u in ([r for r in unit if r.samples] for unit in left) if u]
+
 
 # %% ../nbs/01_sampling.ipynb #72a85c13
 def sample(prompts, # the prompts table
@@ -196,8 +206,7 @@ def sample(prompts, # the prompts table
     prompts = check_table(prompts, 'prompts')
     asked = requests(prompts, model, settings)
     with ModelShards(folder, model, settings).open() as shards:
-        have = set(shards.table()[['prompt_id', 'sample']].itertuples(index=False, name=None))
-        long = too_long(asked, model)
+        have, long = shards.have(), too_long(asked, model)
         shards.add([r.row(s, None, 'prompt_too_long', 0) for u in missing([long], have) for r in u for s in r.samples])
         ids = {r.prompt_id for r in long}
         left = missing(model.units([r for r in asked if r.prompt_id not in ids], settings), have)
@@ -212,13 +221,14 @@ def in_order(table, # responses of one model, in any order
              about # what made them
             ) -> pd.DataFrame: # checked; `attrs` say what made them
     "The responses to these prompts, prompt by prompt and sample by sample; raises `ErpError` if one is missing"
-    place = pd.Series(range(len(prompts)), prompts.prompt_id)
-    df = table[table.prompt_id.isin(place.index) & (table['sample'] < settings.n)]
-    df = df.iloc[np.lexsort((df['sample'], df.prompt_id.map(place)))][['prompt_id', 'model', 'sample', *RESPONSE_COLUMNS[2:]]]
+    place = pd.Series(range(len(prompts)), pd.MultiIndex.from_arrays([prompts.prompt_id, prompts.prompt.map(prompt_id)]))
+    table = table.assign(place=place.reindex(pd.MultiIndex.from_frame(table[['prompt_id', 'asked']])).to_numpy())
+    df = table[table.place.notna() & (table['sample'] < settings.n)].sort_values(['place', 'sample'], kind='stable')
     if len(df) != len(prompts)*settings.n: raise ErpError(f'{about["model"]}: {len(df)} responses, expected {len(prompts)*settings.n}. Run it again to ask for the rest.')
-    out = check_table(df, 'responses', f'responses of {about["model"]}')
+    out = check_table(df[['prompt_id', 'model', 'sample', *RESPONSE_COLUMNS[2:-1]]], 'responses', f'responses of {about["model"]}')
     out.attrs = {k: str(v) for k, v in about.items()} | dict(n=str(settings.n))
     return out
+
 
 # %% ../nbs/01_sampling.ipynb #d9b84751
 def need(package, # what to import
@@ -248,9 +258,9 @@ def quietly(name # of the model, for the message
 
 # %% ../nbs/01_sampling.ipynb #0a33ff2b
 def folder_digest(folder) -> str: # 64 hexadecimal digits
-    "SHA-256 over the names and contents of a model folder's files"
-    h = hashlib.sha256()
-    for p in sorted(p for p in Path(folder).rglob('*') if p.suffix in ('.json', '.txt', '.safetensors', '.model', '.py')):
+    "SHA-256 over the names and contents of the files of a model that decide what it computes"
+    h, kinds = hashlib.sha256(), ('.json', '.jinja', '.txt', '.model', '.py', '.safetensors', '.bin')
+    for p in sorted(p for p in Path(folder).rglob('*') if p.suffix in kinds and p.name != 'training.json'):
         h.update(f'{p.relative_to(folder).as_posix()}\0{p.stat().st_size}\0'.encode())
         with open(p, 'rb') as f:
             while block := f.read(2**20): h.update(block)
@@ -259,20 +269,20 @@ def folder_digest(folder) -> str: # 64 hexadecimal digits
 def model_folder(name, # a folder, or a name on the Hugging Face hub
                  revision=None, # digest or commit; None: whatever is there
                  code=False, # fetch the repository's Python files too?
-                 weights=True # fetch the weights too? Without, a folder is taken as it is, and not digested
+                 weights='safetensors' # which weights to fetch: 'safetensors', 'bin' (pickles) or None
                 ) -> tuple: # (folder, the revision found)
     "Where a model's files lie; raises `ErpError` if they cannot be had, or are not of this revision"
     if Path(name).is_dir():
-        if not weights: return Path(name), revision or ''
         digest = folder_digest(name)
         if revision not in (None, '', digest): raise ErpError(f'{name}: its files have the digest {digest[:12]}…, expected {revision[:12]}…. They were changed.')
         return Path(name), digest
+    if not re.fullmatch(r'[\w-][\w.-]*(/[\w.-]+)?', str(name)): raise ErpError(f'{name}: no such folder, and no name on the Hugging Face hub (owner/name). Check the path.')
     from huggingface_hub import snapshot_download
-    wanted = ['*.json', '*.txt', '*.jinja', '*.model'] + ['*.safetensors']*weights + ['*.py']*code
+    wanted = ['*.json', '*.txt', '*.jinja', '*.model'] + [f'*.{weights}']*bool(weights) + ['*.py']*code
     try: folder = snapshot_download(str(name), revision=revision or None, allow_patterns=wanted)
-    except Exception as e: raise ErpError(f"{name}: cannot be fetched from the Hugging Face hub ({type(e).__name__}). Check the name, the revision and "
-                                          "the network; 'minilm' needs none.") from e
+    except Exception as e: raise ErpError(f"{name}: cannot be fetched from the Hugging Face hub ({type(e).__name__}). Check the name, the revision and the network.") from e
     return Path(folder), Path(folder).name
+
 
 # %% ../nbs/01_sampling.ipynb #d543c337
 def check_buffers(model, # a transformers model, just loaded
@@ -289,7 +299,7 @@ def check_buffers(model, # a transformers model, just loaded
         if 'freq' in key: same = found.shape == want.shape and torch.allclose(found.cpu().float(), want.float(), rtol=1e-4, atol=0)
         else: same = found.shape == want.shape and torch.allclose(found.cpu().float(), want.to(found.dtype).float(), rtol=1e-2, atol=1e-2)
         if not same: raise ErpError(f"{name}: the table '{key}' is not what its configuration says, so what it computes would be wrong: refused. "
-                                    "This happens to models with their own code under transformers 5; use a class that transformers has itself.")
+                                    "This happens to models with their own code under transformers 5; use a class that transformers has itself, or vLLM's (engine: vllm).")
 
 # %% ../nbs/01_sampling.ipynb #0e0228c4
 def length_batches(lengths, # of each text, in characters
@@ -324,11 +334,12 @@ class TransformersEngine(TokenEngine):
                  trust_remote_code=False # run code from the model's repository? Only with a revision
                 ):
         import torch
+        check_dtype(name or path, dtype)
         self.name, self.device, self.dtype, self.trusted = str(name or path), device or ('cuda' if torch.cuda.is_available() else 'cpu'), dtype, trust_remote_code
         self.max_rows, self.max_batch_tokens = max_rows, max_batch_tokens
         self.folder, self.revision, self.config, self.tokenizer = load_tokenizer(path, self.name, revision, trust_remote_code)
         self.window = max_model_len or self.config.get_text_config().max_position_embeddings
-        self.identity = dict(revision=self.revision, dtype=str(self.config.dtype) if dtype == 'auto' else f'torch.{dtype}')
+        self.identity = dict(revision=self.revision, dtype=str(self.config.dtype) if dtype == 'auto' else f'torch.{dtype}', window=self.window)
 
     @cached_property
     def model(self): return load_weights('AutoModelForCausalLM', self.folder, self.config, self.name, self.dtype, self.device, self.trusted)
@@ -337,13 +348,23 @@ class TransformersEngine(TokenEngine):
 
 
 # %% ../nbs/01_sampling.ipynb #887f193d
+def check_trust(name, revision): # of a model whose repository's code, or pickle, is to be used
+    "Raise `ErpError` unless it is said exactly which"
+    if not re.fullmatch('[0-9a-f]{40}|[0-9a-f]{64}', revision or ''):
+        raise ErpError(f"{name}: trust_remote_code needs a revision, got {revision!r}. Give the full commit (40 hexadecimal digits), or a folder's digest (64), whose files you have looked at.")
+
+def check_dtype(name, dtype): # of a model
+    "Raise `ErpError` for a number format that torch does not have"
+    known = ('auto', 'float32', 'bfloat16', 'float16')
+    if dtype not in known: raise ErpError(f"{name}: dtype is {dtype!r}, expected one of {', '.join(known)}.{suggest(dtype, known)}")
+
 def load_tokenizer(path, name, revision=None, trust_remote_code=False, # as for `TransformersEngine`
-                   weights=True # fetch the weights too?
+                   weights='safetensors' # which weights to fetch: 'safetensors', 'bin' or None
                   ) -> tuple: # (folder, the revision found, configuration, tokenizer)
     "What is known of a model without its weights; raises `ErpError` where it cannot be had"
     need('transformers', 'erp_nbdev[embed]')
     import transformers
-    if trust_remote_code and not revision: raise ErpError(f'{name}: trust_remote_code needs a revision. Give the commit (or the folder\'s digest) whose code you have read.')
+    if trust_remote_code or weights == 'bin': check_trust(name, revision)
     folder, revision = model_folder(path, revision, trust_remote_code, weights)
     with quietly(name):
         return folder, revision, *(a.from_pretrained(folder, trust_remote_code=trust_remote_code) for a in (transformers.AutoConfig, transformers.AutoTokenizer))
@@ -352,12 +373,15 @@ def load_tokenizer(path, name, revision=None, trust_remote_code=False, # as for 
 # %% ../nbs/01_sampling.ipynb #63e360a0
 def load_weights(kind, # 'AutoModelForCausalLM', 'AutoModelForSequenceClassification' or 'AutoModel'
                  folder, config, # from `load_tokenizer`
-                 name, dtype='auto', device='cpu', trust_remote_code=False # as for `TransformersEngine`
+                 name, dtype='auto', device='cpu', trust_remote_code=False, # as for `TransformersEngine`
+                 weights='safetensors' # or 'bin': a pickle, read by torch's restricted loader
                 ): # a transformers model
     "A model that is checked and ready; raises `ErpError` where it is not what its configuration says"
     import transformers
-    capped = dict(attn_implementation='eager') if getattr(config, 'attn_logit_softcapping', None) else {}
-    with quietly(name): model = getattr(transformers, kind).from_pretrained(folder, dtype=dtype, trust_remote_code=trust_remote_code, **capped).eval()
+    if not any(Path(folder).glob(f'*.{weights}')): raise ErpError(f"{name}: no weights in {weights} there. For a reward model whose repository has only pytorch_model.bin, say bin_weights: true and its revision.")
+    kw = dict(dtype=dtype, trust_remote_code=trust_remote_code, use_safetensors=weights == 'safetensors', weights_only=True)
+    if getattr(config, 'attn_logit_softcapping', None): kw['attn_implementation'] = 'eager'
+    with quietly(name): model = getattr(transformers, kind).from_pretrained(folder, **kw).eval()
     check_buffers(model, name)
     return model.to(device)
 
@@ -483,11 +507,11 @@ class VllmEngine(TokenEngine):
                  **kw # further arguments of `vllm.LLM`
                 ):
         self.name, self.chunk = str(name or path), chunk
-        _, found, config, self.tokenizer = load_tokenizer(path, self.name, revision, trust_remote_code, weights=False)
+        _, found, config, self.tokenizer = load_tokenizer(path, self.name, revision, trust_remote_code, weights=None)
         self.window, own = max_model_len or config.get_text_config().max_position_embeddings, {} if Path(path).is_dir() else dict(revision=found)
         self.options = dict(model=str(path), dtype=dtype, max_model_len=self.window, tensor_parallel_size=tensor_parallel_size, enable_prefix_caching=True,
                             trust_remote_code=trust_remote_code, **own, **kw)
-        self.identity = dict(revision=found, dtype=dtype)
+        self.identity = dict(revision=found, dtype=dtype, window=self.window, options=kw)
 
     @cached_property
     def llm(self):
@@ -505,20 +529,26 @@ def import_vllm(): # the class `vllm.LLM`
     return LLM
 
 # %% ../nbs/01_sampling.ipynb #747d9ce4
+def runs(samples # increasing numbers
+        ) -> list: # of tuples
+    "Consecutive numbers together: (0, 1, 4) gives (0, 1) and (4,)"
+    return [tuple(int(s) for s in part) for part in np.split(np.asarray(samples, int), np.flatnonzero(np.diff(samples) != 1) + 1)]
+
 @patch
 def units(self: VllmEngine, requests, settings):
     return [requests[i:i + self.chunk] for i in range(0, len(requests), self.chunk)]
 
 @patch
 def generate(self: VllmEngine, unit, settings):
-    "Rows of a chunk of requests; samples 0…n−1 of a prompt go as one request of vLLM's, others one by one, with the same seeds"
+    "Rows of a chunk of requests; consecutive samples of a prompt go as one request of vLLM's, which numbers their seeds as we do"
     from vllm import SamplingParams
-    whole = lambda r: r.samples == tuple(range(len(r.samples)))
-    asked = [(r, r.samples if whole(r) else (s,)) for r in unit for s in (r.samples[:1] if whole(r) else r.samples)]
-    common = dict(temperature=settings.temperature, top_p=settings.top_p, max_tokens=settings.max_tokens, stop=list(settings.stop) or None)
-    params = [SamplingParams(n=len(samples), seed=r.seed + samples[0], **common) for r, samples in asked]
+    asked = [(r, samples) for r in unit for samples in runs(r.samples)]
+    greedy = settings.temperature == 0                                       # then all samples are the same, and vLLM wants to be asked for one
+    params = [SamplingParams(n=1 if greedy else len(samples), seed=r.seed + samples[0], temperature=settings.temperature, top_p=settings.top_p,
+                             max_tokens=settings.max_tokens, stop=list(settings.stop) or None) for r, samples in asked]
     outs = self.llm.generate([dict(prompt_token_ids=list(r.tokens)) for r, _ in asked], params, use_tqdm=False)
-    return [r.row(s, o.text, o.finish_reason, len(o.token_ids)) for (r, samples), out in zip(asked, outs) for s, o in zip(samples, out.outputs)]
+    return [r.row(s, o.text, o.finish_reason, len(o.token_ids)) for (r, samples), out in zip(asked, outs) for s, o in zip(samples, itertools.cycle(out.outputs))]
+
 
 # %% ../nbs/01_sampling.ipynb #610a8afe
 class OpenAIEngine(Engine):
@@ -536,7 +566,7 @@ class OpenAIEngine(Engine):
         key = os.environ.get(api_key_env)
         if base_url is None and not key: raise ErpError(f'{self.name}: no API key. Put it into the environment variable {api_key_env}, or give the base_url of a server that needs none.')
         self.client = dict(base_url=base_url, api_key=key or 'none', max_retries=retries, timeout=timeout)
-        self.identity, self.takes_n = dict(base_url=base_url, served=model), True
+        self.identity, self.takes_n = dict(served=model), True     # the same model may be served at another address tomorrow
 
 # %% ../nbs/01_sampling.ipynb #2180153c
 @patch
@@ -551,77 +581,102 @@ def call_arguments(self: OpenAIEngine, request, settings, sample, n):
 
 @patch
 async def call(self: OpenAIEngine, client, request, settings, samples) -> list: # rows; fewer than asked for, perhaps
-    "Ask once for some samples; raises `ValueError` for an answer that is none"
-    arguments = self.call_arguments(request, settings, samples[0], len(samples))
-    made = await (client.chat.completions if settings.chat_template else client.completions).create(**arguments)
-    choices, usage = getattr(made, 'choices', None) or [], getattr(made, 'usage', None)
-    texts = [(c.message.content if settings.chat_template else c.text) for c in choices]
-    if not texts or not all(isinstance(t, str) for t in texts): raise ValueError('an answer without text')
-    spent = usage.completion_tokens if usage and len(texts) == 1 else None   # of several choices only the sum is told
-    return [request.row(s, t, c.finish_reason, spent, usage and usage.prompt_tokens) for s, t, c in zip(samples, texts, choices)]
+    "Ask once for some samples, and again where the answer is none; raises `ValueError` if it stays so"
+    create = (client.chat.completions if settings.chat_template else client.completions).create
+    for wait in [*(.1*2**k for k in range(self.client['max_retries'])), None]:
+        made = await create(**self.call_arguments(request, settings, samples[0], len(samples)))
+        if rows := self.rows_of(made, request, settings, samples): return rows
+        if wait is not None: await asyncio.sleep(wait)
+    raise ValueError('an answer without text')
+
+
+# %% ../nbs/01_sampling.ipynb #090e8bef
+@patch
+def rows_of(self: OpenAIEngine, made, request, settings, samples) -> list: # of rows; empty for garbage
+    "What an endpoint's answer holds"
+    choices, usage = sorted(getattr(made, 'choices', None) or [], key=lambda c: c.index or 0), getattr(made, 'usage', None)
+    said = [(getattr(c.message, 'content', None) if settings.chat_template else c.text, c.finish_reason) for c in choices]
+    if not all(isinstance(text, str) or (text is None and why) for text, why in said): return []
+    spent = usage.completion_tokens if usage and len(said) == 1 else None   # of several choices only the sum is told
+    return [request.row(s, text, why, spent, usage and usage.prompt_tokens) for s, (text, why) in zip(samples, said)]
+
 
 # %% ../nbs/01_sampling.ipynb #145c54ab
-@patch
-async def fetch(self: OpenAIEngine, client, request, settings) -> list: # rows
-    "All wanted samples of a prompt; an endpoint that knows no `n` is asked K times"
-    import openai
-    rows, together = [], request.samples == tuple(range(len(request.samples))) and len(request.samples) > 1
-    try:
-        if together and self.takes_n: rows = await self.call(client, request, settings, request.samples)
-    except openai.BadRequestError as e:
-        if too_long_for_it(e): return [request.row(s, None, 'prompt_too_long', 0) for s in request.samples]
-        self.takes_n = False
-    if together and len(rows) < len(request.samples): self.takes_n = False
-    try:
-        for s in request.samples[len(rows):]: rows += await self.call(client, request, settings, (s,))
-    except openai.BadRequestError as e:
-        if not too_long_for_it(e): raise
-        return [request.row(s, None, 'prompt_too_long', 0) for s in request.samples]
-    return rows
-
-def too_long_for_it(error) -> bool: # an error of the endpoint
-    "Does it say that the prompt does not fit the model's window?"
+def room_in(error) -> int: # tokens left for the answer, 0 or less where there is none; None: the error is about something else
+    "What an endpoint's complaint about the model's window says"
     text = str(error).lower()
-    return 'context_length' in text or 'context length' in text or 'context window' in text
+    if not re.search('context.?(length|window)', text): return None
+    window = re.search(r'context.?(?:length|window)\D*(\d+)', text)
+    asked = re.search(r'(\d+) (?:input tokens|tokens from the input|in the messages|in your prompt|prompt tokens)', text)
+    return int(window[1]) - int(asked[1]) if window and asked else 0
+
+@patch
+async def fetch(self: OpenAIEngine, client, request, settings, put):
+    "Put the rows of all wanted samples of a prompt as they come; raises what the `openai` package raises, or `ValueError`"
+    import openai
+    left = list(request.samples)
+    while left:
+        together = runs(left)[0] if self.takes_n else left[:1]
+        try: rows = await self.call(client, request, settings, together)
+        except openai.BadRequestError as e:
+            room = room_in(e)
+            if room is not None and 0 < room < settings.max_tokens: settings = settings.model_copy(update=dict(max_tokens=room)); continue
+            if room is not None: return put([request.row(s, None, 'prompt_too_long', 0) for s in left])
+            if len(together) == 1: raise
+            rows = await self.call(client, request, settings, left[:1])     # if one alone is answered, it was `n` that was refused
+        if len(rows) == 1 < len(together): self.takes_n = False
+        put(rows); left = left[len(rows):]
+
 
 # %% ../nbs/01_sampling.ipynb #7542f895
+def from_thread(work # an async function of (put, stop): `put` what is ready; when `stop` is set, begin nothing more
+               ): # yields what was put; raises what `work` raises
+    "Run an event loop in a thread of its own, for as long as somebody takes what it gives"
+    inbox, stop = queue.Queue(), threading.Event()
+    def run():
+        try: asyncio.run(work(inbox.put, stop)); inbox.put(None)
+        except BaseException as e: inbox.put(e.exceptions[0] if isinstance(e, BaseExceptionGroup) else e)
+    threading.Thread(target=run, daemon=True).start()
+    try:
+        while (got := inbox.get()) is not None:
+            if isinstance(got, BaseException): raise got
+            yield got
+    finally: stop.set()
+
+
+# %% ../nbs/01_sampling.ipynb #7fff4dc2
 @patch
-async def converse(self: OpenAIEngine, units, settings, put):
-    "Ask for every unit, `concurrency` at a time; `put` gets the rows, or the request and its error"
+async def converse(self: OpenAIEngine, units, settings, put, stop):
+    "Ask for every unit, `concurrency` at a time; `put` gets rows, or a request and its error"
     import openai
-    gate, hopeless = asyncio.Semaphore(self.concurrency), (openai.AuthenticationError, openai.PermissionDeniedError, openai.NotFoundError)
-    async with openai.AsyncOpenAI(**self.client) as client:
-        async def one(request):
-            async with gate:
-                try: put(await self.fetch(client, request, settings))
-                except hopeless as e: raise ErpError(f'{self.name}: the endpoint refuses ({type(e).__name__}). Check the key, the model\'s name and the base_url.') from None
-                except (openai.OpenAIError, ValueError) as e: put((request, f'{type(e).__name__}: {str(e)[:120]}'))
-        async with asyncio.TaskGroup() as group:
-            for unit in units:
-                for request in unit: group.create_task(one(request))
+    hopeless, todo = (openai.AuthenticationError, openai.PermissionDeniedError, openai.NotFoundError), (r for unit in units for r in unit)
+    async def worker(client):
+        for request in todo:
+            if stop.is_set(): return
+            try: await self.fetch(client, request, settings, put)
+            except hopeless as e: raise ErpError(f'{self.name}: the endpoint refuses ({type(e).__name__}). Check the key, the model\'s name and the base_url.') from None
+            except (openai.OpenAIError, ValueError) as e: put((request, f'{type(e).__name__}: {str(e)[:120]}'))
+    async with openai.AsyncOpenAI(**self.client) as client, asyncio.TaskGroup() as group:
+        for _ in range(self.concurrency): group.create_task(worker(client))
 
 @patch
 def answer(self: OpenAIEngine, units, settings):
-    "Rows as they come; raises `ErpError` at the end if some did not"
-    inbox, failed = queue.Queue(), []
-    def work():
-        try: asyncio.run(self.converse(units, settings, inbox.put)); inbox.put(None)
-        except BaseException as e: inbox.put(e)
-    threading.Thread(target=work, daemon=True).start()
-    while (got := inbox.get()) is not None:
-        if isinstance(got, BaseExceptionGroup): raise got.exceptions[0]
-        if isinstance(got, BaseException): raise got
+    "Rows as they come; raises `ErpError` at the end if some did not, or early if none does"
+    failed, answered = [], False
+    for got in from_thread(lambda put, stop: self.converse(units, settings, put, stop)):
         if isinstance(got, tuple): failed.append(got)
-        else: yield got
+        else: answered = True; yield got
+        if len(failed) >= 2*self.concurrency and not answered: break
     if failed: raise ErpError(f'{self.name}: {len(failed)} of {sum(map(len, units))} prompts went unanswered; the first: {failed[0][0].prompt_id} ({failed[0][1]}). '
                               'The others are kept. Run it again to ask only for these.')
+
 
 # %% ../nbs/01_sampling.ipynb #524cd8cb
 class RaySettings(BaseModel):
     "How a model is spread over machines"
     model_config = ConfigDict(extra='forbid', frozen=True)
     actors: int = Field(2, ge=1)              # copies of the model
-    gpus: float = Field(0, ge=0)              # of each copy
+    gpus: float | None = Field(None, ge=0)    # of each copy; None: with vllm a model's tensor parallel size, else none
     cpus: float = Field(1, gt=0)              # of each copy
     address: str | None = None                # of a Ray cluster; None: this machine
 
@@ -633,6 +688,8 @@ class EngineSettings(BaseModel):
     base_url: str | None = None               # openai: the endpoint, where the pool does not say
     api_key_env: str = 'OPENAI_API_KEY'       # openai: the environment variable with the key
     concurrency: int = Field(16, ge=1)        # openai: requests in flight
+    retries: int = Field(6, ge=0)             # openai: of a request that failed
+    timeout: float = Field(600, gt=0)         # openai: seconds until a request is given up
     options: dict = {}                        # vllm: further arguments of `vllm.LLM`
     ray: RaySettings | None = None            # spread over machines
 
@@ -649,7 +706,7 @@ def open_engine(settings, # EngineSettings
     own = {k: row[k] for k in ('revision', 'dtype') if k in row} | {k: int(row[k]) for k in ('max_model_len', 'tensor_parallel_size') if k in row}
     if settings.kind == 'vllm': return VllmEngine(path, row['model'], **own, **settings.options)
     if settings.kind == 'openai':
-        return OpenAIEngine(path, row.get('base_url', settings.base_url), row['model'], settings.api_key_env, settings.concurrency)
+        return OpenAIEngine(path, row.get('base_url', settings.base_url), row['model'], **settings.model_dump(include={'api_key_env', 'concurrency', 'retries', 'timeout'}))
     own.pop('tensor_parallel_size', None)
     return TransformersEngine(path, row['model'], device=settings.device, **own)
 
@@ -666,24 +723,23 @@ class RayEngine(Engine):
     def encode(self, prompts, settings): return self.head.encode(prompts, settings)
     def units(self, requests, settings): return self.head.units(requests, settings)
 
+
+# %% ../nbs/01_sampling.ipynb #02b54e3e
 class RayWorker:
     "An actor: opens the engine once, then answers units into shards of its own"
     def __init__(self, inner, row, settings, folder):
         self.settings, self.model = SamplingSettings(**settings), open_engine(EngineSettings(**inner), row)
-        self.shards = WorkerShards(folder, self.model, self.settings)
+        self.shards = ModelShards(folder, self.model, self.settings)
     def __call__(self, batch):
-        units = [[Request(**{**r, 'samples': tuple(r['samples'])}) for r in json.loads(unit)] for unit in batch['unit']]
+        units, error, rows = [[Request(**{**r, 'samples': tuple(r['samples'])}) for r in json.loads(unit)] for unit in batch['unit']], '', 0
         try:
-            for rows in self.model.answer(units, self.settings): self.shards.add(rows)
+            for got in self.model.answer(units, self.settings): self.shards.add(got); rows += len(got)
+        except ErpError as e: error = str(e)
         finally: self.shards.flush()
-        return dict(rows=np.array([sum(len(r.samples) for unit in units for r in unit)]))
+        return dict(rows=np.array([rows]), error=np.array([error]))
 
 
 # %% ../nbs/01_sampling.ipynb #a1880915
-class WorkerShards(ModelShards):
-    "Shards that an actor adds to its driver's folder"
-    def check_about(self): pass
-
 def start_ray(settings # RaySettings
              ):
     "Join a Ray cluster, or start one on this machine with a place for every actor"
@@ -696,20 +752,31 @@ def start_ray(settings # RaySettings
     logging.getLogger('ray.data').setLevel('ERROR')
 
 @patch
+def actors(self: RayEngine) -> dict: # arguments of `map_batches`
+    "How many workers, and what each takes"
+    split = self.row.get('tensor_parallel_size', 1) if self.inner.kind == 'vllm' else 0
+    import ray
+    return dict(compute=ray.data.ActorPoolStrategy(size=self.ray.actors), num_cpus=self.ray.cpus, num_gpus=split if self.ray.gpus is None else self.ray.gpus,
+                batch_size=self.inner.concurrency if self.inner.kind == 'openai' else 1)
+
+
+# %% ../nbs/01_sampling.ipynb #2ba42f4f
+@patch
 def fill(self: RayEngine, shards, units, settings, bar):
-    "Units as Parquet, actors that answer them, shards written where the actors are; raises `ErpError` where Ray does"
+    "Units as Parquet, actors that answer them, shards written where the actors are; raises `ErpError` where some did not"
     if shards.folder is None: raise ErpError(f'{self.name}: Ray needs a folder that its workers can write to. Give `folder`.')
     if not units: return
     import ray
     shards.flush(); start_ray(self.ray)
-    folder = shards.folder.resolve()
+    folder, failed = shards.folder.resolve(), []
     with tempfile.TemporaryDirectory(dir=folder, prefix='.units-') as tmp:
-        for i, unit in enumerate(units): pd.DataFrame(dict(unit=[json.dumps([asdict(r) for r in unit])])).to_parquet(f'{tmp}/{i:08}.parquet')
-        todo = ray.data.read_parquet(tmp).repartition(target_num_rows_per_block=1).map_batches(RayWorker, batch_size=self.inner.concurrency if self.inner.kind == 'openai' else 1, num_cpus=self.ray.cpus, num_gpus=self.ray.gpus,
-            compute=ray.data.ActorPoolStrategy(size=self.ray.actors), fn_constructor_args=(self.inner.model_dump(), self.row, settings.model_dump(), str(folder)))
+        pd.DataFrame(dict(unit=[json.dumps([asdict(r) for r in unit]) for unit in units])).to_parquet(f'{tmp}/units.parquet', row_group_size=1000)
+        todo = ray.data.read_parquet(tmp).repartition(target_num_rows_per_block=1)
+        arguments = self.inner.model_dump(), self.row, settings.model_dump(), str(folder)
         try:
-            for done in todo.iter_rows(): bar.update(done['rows'])
-        except ray.exceptions.RayError as e: raise ErpError(f'{self.name}: a worker failed ({str(e.__cause__ or e).splitlines()[-1][:160]}). What was done is kept; run it again.') from None
+            for done in todo.map_batches(RayWorker, fn_constructor_args=arguments, **self.actors()).iter_rows(): bar.update(done['rows']); failed += [done['error']]*bool(done['error'])
+        except ray.exceptions.RayError as e: failed.append(f'a worker failed ({str(e.__cause__ or e).splitlines()[-1][:160]})')
+    if failed: raise ErpError(f'{self.name}: {failed[0]} What was done is kept; run it again to ask for the rest.')
 
 
 # %% ../nbs/01_sampling.ipynb #294a0890

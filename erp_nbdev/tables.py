@@ -172,10 +172,11 @@ def write_table(df, # the table
     with atomic_write(path) as tmp: pq.write_table(table, tmp, compression='zstd')
 
 # %% ../nbs/00_tables.ipynb #a89e5480
-def load_parquet(path # a Parquet file
+def load_parquet(path, # a Parquet file
+                 columns=None # only these; None: all
                 ) -> pd.DataFrame: # with the file's metadata in `attrs`
     "Read a Parquet file as it is"
-    table = pq.read_table(path)
+    table = pq.read_table(path, columns=columns)
     df = table.to_pandas()
     df.attrs = json.loads((table.schema.metadata or {}).get(b'erp', b'{}'))
     return df
