@@ -2,7 +2,8 @@
 
     python .ci/notebooks.py list                    the notebooks that nbdev_test runs, one per line
     python .ci/notebooks.py refresh NOTEBOOK...     run in place and store what the cells give
-                                                    (and give the prose below the title its own cell, else the site loses it)
+                                                    (and give the prose below the title its own cell, else the site loses it);
+                                                    with `--flags ray`, say, cells with that test flag run too
     python .ci/notebooks.py check [NOTEBOOK...]     run, and compare what the cells give with what is stored
     python .ci/notebooks.py site                    every notebook is in the site's sidebar, every link leads somewhere
     python .ci/notebooks.py readme [--check]        write README.md from nbs/index.ipynb, or say whether it is current
@@ -24,6 +25,7 @@ ROOT = Path(__file__).resolve().parent.parent
 RTOL = ATOL = 0.02    # numbers in text
 PIXELS = 0.03         # pictures: mean absolute difference, 0 to 1
 INK = 0.1             # pictures: the same as a share of what is drawn, after a small blur
+RUN_TOO = set()       # test flags whose cells are run all the same
 SHAPE = 0.02          # pictures: width and height may differ by this share (a tick label one digit longer)
 WORKERS = 2
 
@@ -47,7 +49,7 @@ def skipped(cell):
     from nbdev.config import get_config
     d = directives(cell)
     return ('nbdev_export' + '(' in cell.source or d.get('eval:', [''])[0].lower() == 'false'
-            or bool(set(get_config().tst_flags.split()) & d.keys()))
+            or bool((set(get_config().tst_flags.split()) - RUN_TOO) & d.keys()))
 
 
 def skips_all(nb):
@@ -109,6 +111,10 @@ def split_title(nb):
 def refresh(paths):
     import nbformat
     from nbdev.clean import process_write, clean_nb
+    if '--flags' in paths:
+        i = paths.index('--flags')
+        RUN_TOO.update(paths[i + 1].split())
+        paths = paths[:i] + paths[i + 2:]
     for p in paths:
         nb = run(p)
         split_title(nb)

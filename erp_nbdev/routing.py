@@ -398,6 +398,7 @@ def policy_rewards(
     cost, # [M] cost of a call
     lam=0., # λ of the per-category best
     zooter=None, # a fitted `Zooter`, or None to leave it out
+    more=None, # dict: name of a further policy -> its predictions [n, M]
     seed=0, # of the split of samples
 ): # -> (rewards, costs): frames [n, policy], expected reward and cost of each policy on each test prompt
     "What every policy earns and costs on every test prompt"
@@ -405,6 +406,7 @@ def policy_rewards(
     pick = {'ERP': choices, 'best single model': np.full(n, int(np.nanargmax(train.Y.mean() - lam*cost))),
             'per-category best (oracle label)': CategoryBest(cost, lam).fit(train.categories, train.Y).choose(test.X, test.categories)}
     if zooter is not None: pick['Zooter'] = cost_adjusted_choice(zooter.scores(test.X), cost, lam)
+    pick |= {name: cost_adjusted_choice(p, cost, lam) for name, p in (more or {}).items()}
     weight = {k: np.eye(M)[v] for k, v in pick.items()}
     weight['ERP shuffled'] = np.tile(weight['ERP'].mean(0), (n, 1))
     weight['random'] = np.full((n, M), 1/M)
@@ -441,6 +443,7 @@ def routing_summary(
     predictions, # [n, M] predicted rewards of the test prompts
     cost=None, # [M] cost of a call; the pool's parameters when None
     zooter=False, # True: train a `Zooter` as well (some seconds); or a fitted one
+    more=None, # dict: name of a further policy -> its predictions of the test prompts [n, M]
     n_boot=1000, # bootstrap resamples
     seed=0, # of bootstrap and sample split
 ) -> pd.DataFrame: # index policy; columns reward, low, high, gain, gain_low, gain_high, cost, regret, gap_recovered
@@ -449,7 +452,8 @@ def routing_summary(
     ok = complete_rows(test)
     test, predictions = test.take(ok), np.asarray(predictions)[ok]
     if zooter is True: zooter = Zooter(choose_by, seed=seed).fit(train.X, train.Y)
-    rewards, costs = policy_rewards(train, test, cost_adjusted_choice(predictions, choose_by), choose_by, zooter=zooter or None, seed=seed)
+    rewards, costs = policy_rewards(train, test, cost_adjusted_choice(predictions, choose_by), choose_by, zooter=zooter or None,
+                                    more={k: np.asarray(p)[ok] for k, p in (more or {}).items()}, seed=seed)
     gains = rewards.sub(rewards['best single model'], axis=0)
     low, high = bootstrap_interval(np.hstack([rewards, gains]), n_boot, seed)
     P, mean = rewards.shape[1], rewards.mean()
@@ -462,11 +466,12 @@ def routing_summary(
 # %% ../nbs/07_routing.ipynb #324a45a7
 def verdict(
     summary, # frame from `routing_summary`
+    policy='ERP', # one of its rows
 ) -> str: # a line
-    "Is ERP better than always calling the best single model? Said with its interval"
-    g, name = summary.loc['ERP'], summary.attrs['best_single']
+    "Is a policy better than always calling the best single model? Said with its interval"
+    g, name = summary.loc[policy], summary.attrs['best_single']
     says = 'beats' if g.gain_low > 0 else 'loses to' if g.gain_high < 0 else 'cannot be told from'
-    return f'Routing by ERP {says} always calling {name}: {g.gain:+.3f} ({g.gain_low:+.3f} … {g.gain_high:+.3f}) on {summary.attrs["prompts"]} held-out prompts.'
+    return f'Routing by {policy} {says} always calling {name}: {g.gain:+.3f} ({g.gain_low:+.3f} … {g.gain_high:+.3f}) on {summary.attrs["prompts"]} held-out prompts.'
 
 # %% ../nbs/07_routing.ipynb #90367b10
 def frontier_lams(
@@ -520,6 +525,7 @@ def evaluate_policies(
     cost=None, # [M] cost of a call; the pool's parameters when None
     lams=None, # λ to use for every policy; each one's own exact training frontier when None
     zooter=None, # a fitted `Zooter`, or None to leave it out
+    more=None, # dict: name of a further policy -> its predictions as a pair (train [m, M], test [n, M])
     n_points=40, # points per curve
     n_boot=500, # bootstrap resamples
     seed=0, # of bootstrap and sample split
@@ -530,6 +536,7 @@ def evaluate_policies(
     ok, seen = complete_rows(test), complete_rows(train)
     train_all, train, test = train, train.take(seen), test.take(ok)
     policies = {'ERP': (np.asarray(fitted)[seen], np.asarray(scores)[ok])}
+    policies |= {name: (np.asarray(a)[seen], np.asarray(b)[ok]) for name, (a, b) in (more or {}).items()}
     if zooter is not None: policies['Zooter'] = zooter.scores(train.X), zooter.scores(test.X)
     label = CategoryBest(cost).fit(train_all.categories, train_all.Y)
     policies['per-category best (oracle label)'] = tuple(label.scores(d.X, d.categories) for d in (train, test))

@@ -742,14 +742,15 @@ class RayWorker:
 # %% ../nbs/01_sampling.ipynb #a1880915
 def start_ray(settings # RaySettings
              ):
-    "Join a Ray cluster, or start one on this machine with a place for every actor"
+    "Join a Ray cluster, or start one on this machine with a place for every actor; it talks only of errors"
+    os.environ.setdefault('RAY_BACKEND_LOG_LEVEL', 'fatal')
     import ray
+    for name in ('ray', 'ray.data'): logging.getLogger(name).setLevel('ERROR')
     if ray.is_initialized(): return
     places = max(os.cpu_count() or 1, 1 + math.ceil(settings.actors*settings.cpus))      # one is for reading
     here = dict(num_cpus=places, object_store_memory=2**28) if settings.address is None else dict(address=settings.address)
     ray.init(**here, include_dashboard=False, logging_level='ERROR', log_to_driver=False)
     ray.data.DataContext.get_current().enable_progress_bars = False      # `sample` shows its own
-    logging.getLogger('ray.data').setLevel('ERROR')
 
 @patch
 def actors(self: RayEngine) -> dict: # arguments of `map_batches`
@@ -767,6 +768,7 @@ def fill(self: RayEngine, shards, units, settings, bar):
     if shards.folder is None: raise ErpError(f'{self.name}: Ray needs a folder that its workers can write to. Give `folder`.')
     if not units: return
     import ray
+    from erp_nbdev.sampling import RayWorker       # by its name, which the actors can import; a notebook's own class they cannot
     shards.flush(); start_ray(self.ray)
     folder, failed = shards.folder.resolve(), []
     with tempfile.TemporaryDirectory(dir=folder, prefix='.units-') as tmp:
