@@ -594,7 +594,7 @@ def load_function(which): # 'module:function' -> the function
 # %% ../nbs/02_rewards.ipynb #805ab6e8
 def check_options(cls, name, kw): # a class, what the model is called, and options for it
     "Raise `ErpError` for an option that the class does not have, or lacks"
-    known = list(dict.fromkeys(p for c in cls.__mro__[:-1] for p in inspect.signature(c.__init__).parameters if p not in ('self', 'f', 'path', 'name', 'kw')))
+    known = list(dict.fromkeys(p for c in cls.__mro__[:-1] for p in inspect.signature(c.__init__).parameters if p not in ('self', 'f', 'path', 'name', 'kw', 'args', 'kwargs')))
     if cls is VllmRewardModel: return                          # vLLM has hundreds of its own
     for k in kw:
         if k not in known: raise ErpError(f"{name}: {cls.__name__} has no option '{k}'.{suggest(k, known)} Known: {', '.join(known) or 'none'}.")

@@ -251,7 +251,7 @@ def quietly(name # of the model, for the message
     logging.disable_progress_bar()
     try: yield
     except ErpError: raise
-    except Exception as e: raise ErpError(f'{name}: the model cannot be loaded ({type(e).__name__}: {(str(e).strip() or "?").splitlines()[0][:200]})') from e
+    except Exception as e: raise ErpError(f'{name}: the model cannot be loaded ({type(e).__name__}: {" ".join(str(e).split())[:300] or "?"})') from e
     finally:
         logging.set_verbosity(level)
         if bars: logging.enable_progress_bar()

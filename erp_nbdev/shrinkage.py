@@ -148,7 +148,7 @@ def stratified_folds(c, # int [n]: category of each prompt
     folds[order[np.argsort(c[order], kind='stable')]] = np.arange(len(c)) % k
     return folds
 
-# %% ../nbs/07_shrinkage.ipynb #2286c641
+# %% ../nbs/07_shrinkage.ipynb #75f2d315
 @patch
 def fit(self: ShrunkProbes, X, # float [n, d]: a vector per prompt
         y, # float [n, M] or DataFrame prompt × model, NaN = not sampled
@@ -166,7 +166,10 @@ def fit(self: ShrunkProbes, X, # float [n, d]: a vector per prompt
     codes, c = np.unique(np.asarray(categories, str)[seen] if categories is not None else np.zeros(seen.sum()), return_inverse=True)
     self.models_, self.single_output_, self.n_rows_, self.category_names_ = names, False, (~np.isnan(Y)).sum(0), codes.tolist()
     self.digest_ = training_digests(X, Y)
-    return self._mix(X[seen], Y[seen], c, None if groups is None else np.asarray(groups)[seen])
+    self._mix(X[seen], Y[seen], c, None if groups is None else np.asarray(groups)[seen])
+    unseen, self.out_of_fold_ = self.out_of_fold_, self.predict(X)      # a prompt without any reward was in no fold
+    self.out_of_fold_[seen] = unseen
+    return self
 
 # %% ../nbs/07_shrinkage.ipynb #1b3365ab
 @patch
