@@ -22,6 +22,7 @@ from fastcore.basics import patch
 from .tables import ErpError, atomic_write
 from .embedding import need, restore_embedder
 from .probes import save_probes, load_probes, seal, unseal
+import erp_nbdev.shrinkage # a saved router may have these probes, and load_probes must know them
 
 # %% ../nbs/08_routing.ipynb #ebfb0560
 def call_cost(
