@@ -11,7 +11,7 @@ __all__ = ['QUICK', 'HEAVY', 'UNRELATED', 'study_files', 'RESERVE', 'Section', '
            'split_summary', 'plot_splits', 'records', 'save_metrics', 'read_metrics', 'compare', 'metrics_frame',
            'compare_r2', 'headline', 'fit_router', 'fit_all', 'slug', 'first_turn', 'conversation_prompts',
            'dataset_files', 'load_prompts', 'needed_by', 'quiet_threads', 'sample_job', 'score_job', 'check_engine',
-           'check_scorer', 'check_embedder', 'check_job', 'make_check', 'weights_digest', 'response_key', 'shards_key',
+           'check_scorer', 'check_embedding', 'check_job', 'make_check', 'weights_digest', 'response_key', 'shards_key',
            'make_prompts', 'make_responses', 'make_rewards', 'make_collected', 'input_digests', 'load_tables',
            'make_tables', 'make_embeddings', 'notebook', 'execute', 'to_html', 'study_parameters', 'study_depends',
            'study_job', 'make_studies', 'make_report', 'provenance', 'run_studies', 'run_experiment', 'gpus_for',
@@ -594,7 +594,7 @@ def check_scorer(reward_model # RewardModelSettings
     check_reward_model(reward_model.path or reward_model.name, name=reward_model.name, **reward_model.options)
 
 # %% ../nbs/09_experiment.ipynb #b2b7442a
-def check_embedder(embedder # EmbedderSettings
+def check_embedding(embedder # EmbedderSettings
                   ):
     "Can this embedder be had? Raises `ErpError` if not; loads no weights"
     if embedder.name == 'minilm': minilm_folder()
@@ -618,7 +618,7 @@ def make_check(run, # a Run, after `make_prompts`
     common = dict(engine=c.engine, base=base, settings=c.sampling, prompt=read_table(run/'tables/prompts.parquet', 'prompts').prompt[0])
     checks = {f'sample {r["model"]}': (check_engine, dict(common, row=r)) for r in rows}
     checks |= {f'score {rm.name}': (check_scorer, dict(reward_model=rm)) for rm in c.reward_models}
-    checks['embeddings'] = check_embedder, dict(embedder=experiment.embedder)
+    checks['embeddings'] = check_embedding, dict(embedder=experiment.embedder)
     def make():
         for _, (error, _) in in_processes({'check': (check_job, dict(checks=checks))}, experiment.workers, needed_by(c.engine)):
             if error: raise ErpError(f'{experiment.name}: nothing was sampled, since this cannot work:\n{error}\nMend it and run it again.')
@@ -842,7 +842,8 @@ def provenance(experiment # an Experiment
     def version(p):
         try: return metadata.version(p)
         except metadata.PackageNotFoundError: return None
-    return dict(experiment=experiment.model_dump(), inputs=input_digests(c.pool if c else experiment.data.path), python=platform.python_version(),
+    root = f'{Path(erp_nbdev.__file__).resolve().parent.parent}/'        # files of the project are named from its root
+    return dict(experiment=json.loads(json.dumps(experiment.model_dump(), default=str).replace(root, '')), inputs=input_digests(c.pool if c else experiment.data.path), python=platform.python_version(),
                 versions={p: version(p) for p in packages}, machine=dict(system=platform.system(), processor=platform.machine(), cores=os.cpu_count()),
                 finished=datetime.now(timezone.utc).isoformat(timespec='seconds'))
 
