@@ -6,11 +6,11 @@
 __all__ = ['differences', 'category_effects', 'fill_missing', 'Pieces', 'fit_pieces', 'out_of_fold', 'gains',
            'exponential_weights', 'ShrunkProbes', 'stratified_folds']
 
-# %% ../nbs/07_shrinkage.ipynb #621ec018
+# %% ../nbs/07_shrinkage.ipynb #76c53652
 from dataclasses import dataclass
 import numpy as np, pandas as pd, matplotlib.pyplot as plt, seaborn as sns
 from fastcore.basics import patch
-from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 from .tables import ErpError
 from .probes import PROBES, ExpectedRewardProbes, check_numbers, check_rewards, factorise, model_names, solve, training_digests
@@ -50,7 +50,7 @@ def fill_missing(Y, # float [n, M]: expected rewards, NaN = not sampled
         out = np.where(gone, mean + np.nanmean(Y - mean, 1, keepdims=True), Y)
     return out
 
-# %% ../nbs/07_shrinkage.ipynb #b7fc0cfe
+# %% ../nbs/07_shrinkage.ipynb #a05762ea
 @dataclass(frozen=True)
 class Pieces:
     "What differences are made of, learned from some prompts; A penalties, M models, C categories"
@@ -59,6 +59,7 @@ class Pieces:
     classifier: object     # tells a prompt's category; None where there is one
     coef: np.ndarray       # [A, M + 1, d]: of what the categories leave; the last column is the level
     intercept: np.ndarray  # [A, M + 1]
+    others: tuple = ()     # fitted regressors of what the categories leave, in place of the ridge
 
     def category_part(self, X) -> np.ndarray: # [n, M]
         "The effects of a prompt's categories, by their probabilities"
@@ -69,24 +70,25 @@ class Pieces:
         "The incumbent; the categories; the categories and the vector, the largest penalty first"
         R = np.einsum('amd,nd->anm', self.coef, X) + self.intercept[:, None]
         simple = [np.tile(self.mean, (len(X), 1))] + [self.mean + self.category_part(X)]*(self.classifier is not None)
-        return np.stack([*simple, *(simple[-1] + r for r in R[:, :, :-1])]), R[:, :, -1]
+        return np.stack([*simple, *(simple[-1] + r for r in [*R[:, :, :-1], *(np.asarray(e.predict(X)).reshape(len(X), -1) for e in self.others)])]), R[:, :, -1]
 
-# %% ../nbs/07_shrinkage.ipynb #60a6681b
+# %% ../nbs/07_shrinkage.ipynb #bb097dd7
 def fit_pieces(X, # float [n, d]: a vector per prompt
                D, # float [n, M]: differences
                level, # float [n]
                c, C, # int [n]: category of each prompt; how many there are
                alphas, # penalties, decreasing
-               inverse_penalty=10. # of the logistic regression (scikit-learn's C)
+               inverse_penalty=10., # of the logistic regression (scikit-learn's C)
+               estimators=() # scikit-learn regressors that take several targets, beside the ridge
               ) -> Pieces:
-    "Means, categories, and ridge for every penalty from one factorisation"
+    "Means, categories, ridge for every penalty from one factorisation, and whatever other regressors"
     from sklearn.linear_model import LogisticRegression
     mean, effects, several = D.mean(0), np.zeros((C, D.shape[1])), len(np.unique(c)) > 1
     if several: effects = category_effects(D, c, C)
     classifier = LogisticRegression(C=inverse_penalty, max_iter=200, tol=1e-3).fit(X, c) if several else None
-    f, T = factorise(X), np.c_[D - mean - effects[c], level]
-    coef, intercept = zip(*(solve(f, T, a) for a in alphas))
-    return Pieces(mean, effects, classifier, np.stack(coef), np.stack(intercept))
+    f, left = factorise(X), D - mean - effects[c]
+    coef, intercept = zip(*(solve(f, np.c_[left, level], a) for a in alphas))
+    return Pieces(mean, effects, classifier, np.stack(coef), np.stack(intercept), tuple(clone(e).fit(X, left) for e in estimators))
 
 # %% ../nbs/07_shrinkage.ipynb #a5e5d3e1
 def out_of_fold(X, D, level, c, C, alphas, folds, # as for `fit_pieces`; int [n]: which fold each prompt is in
@@ -115,7 +117,7 @@ def exponential_weights(gain, se, prior, # [k]
     w = prior*np.exp(z - z.max())
     return w/w.sum()
 
-# %% ../nbs/07_shrinkage.ipynb #579aa0ee
+# %% ../nbs/07_shrinkage.ipynb #fd5fadbf
 class ShrunkProbes(RegressorMixin, BaseEstimator):
     "Expected rewards whose differences between models are shrunk towards always calling the best one"
     kept = dict(tensors=('coef', 'intercept', 'category_coef', 'category_intercept', 'category_effects'), card=('n_rows', 'single_output', 'candidates', 'weights', 'gain', 'gain_se', 'category_names'))
@@ -124,10 +126,12 @@ class ShrunkProbes(RegressorMixin, BaseEstimator):
                  folds=5, # on how many folds gains are measured
                  eta=2., # how much a standard error of gain counts
                  inverse_penalty=10., # of the logistic regression that tells categories (scikit-learn's C)
+                 estimators=(), # further scikit-learn regressors, for several targets, each one more candidate
                  random_state=0 # seeds the folds
                 ):
-        self.alphas, self.folds, self.eta, self.inverse_penalty, self.random_state = alphas, folds, eta, inverse_penalty, random_state
+        self.alphas, self.folds, self.eta, self.inverse_penalty, self.estimators, self.random_state = alphas, folds, eta, inverse_penalty, estimators, random_state
     predict_frame, score = ExpectedRewardProbes.predict_frame, ExpectedRewardProbes.score
+    estimator = property(lambda self: tuple(self.estimators) or None)       # what cannot be saved, by the name chapter 04 knows it by
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -171,17 +175,18 @@ def fit(self: ShrunkProbes, X, # float [n, d]: a vector per prompt
     self.out_of_fold_[seen] = unseen
     return self
 
-# %% ../nbs/07_shrinkage.ipynb #1b3365ab
+# %% ../nbs/07_shrinkage.ipynb #9f5e81cf
 @patch
 def _mix(self: ShrunkProbes, X, Y, c, groups): # vectors, rewards, category codes, groups or None; nothing empty
     "Weights from the folds, then the pieces from all prompts, added up by weight"
     level, D = differences(fill_missing(Y, c))
-    C, k, kw = len(self.category_names_), min(self.folds, len(X)), dict(inverse_penalty=self.inverse_penalty)
+    C, k, kw = len(self.category_names_), min(self.folds, len(X)), dict(inverse_penalty=self.inverse_penalty, estimators=self.estimators)
     P, L = out_of_fold(X, D, level, c, C, self.alphas, stratified_folds(c, k, np.random.default_rng(self.random_state), groups), **kw)
-    simple = len(P) - len(self.alphas)
-    self.candidates_ = ['incumbent', 'categories'][:simple] + [f'vector, α = {a:g}' for a in self.alphas]
+    vector = len(self.alphas) + len(self.estimators)
+    simple = len(P) - vector
+    self.candidates_ = ['incumbent', 'categories'][:simple] + [f'vector, α = {a:g}' for a in self.alphas] + [f'vector, {type(e).__name__}' for e in self.estimators]
     self.gain_, self.gain_se_ = gains(P, D)
-    self.weights_ = w = exponential_weights(self.gain_, self.gain_se_, np.r_[np.ones(simple), np.full(len(self.alphas), 1/len(self.alphas))], self.eta)
+    self.weights_ = w = exponential_weights(self.gain_, self.gain_se_, np.r_[np.ones(simple), np.full(vector, 1/vector)], self.eta)
     best = ((L - level)**2).mean(1).argmin()
     self.out_of_fold_ = L[best][:, None] + np.tensordot(w, P, 1)
     return self._keep(fit_pieces(X, D, level, c, C, self.alphas, **kw), w[simple:], 1 - w[0], best)
@@ -189,7 +194,7 @@ def _mix(self: ShrunkProbes, X, Y, c, groups): # vectors, rewards, category code
 @patch
 def _keep(self: ShrunkProbes, pieces, w, follow, best): # Pieces, weights of the penalties, 1 − the incumbent's weight, which penalty is the level's
     "The mixture as one probe per model, a classifier and its effects"
-    clf = pieces.classifier
+    clf, self.others_, self.others_weights_, w = pieces.classifier, pieces.others, w[len(self.alphas):], w[:len(self.alphas)]
     self.coef_ = np.tensordot(w, pieces.coef[:, :-1], 1) + pieces.coef[best, -1]
     self.intercept_ = pieces.mean + w @ pieces.intercept[:, :-1] + pieces.intercept[best, -1]
     two = clf is not None and len(clf.classes_) == 2      # scikit-learn keeps one row for two classes
@@ -199,7 +204,7 @@ def _keep(self: ShrunkProbes, pieces, w, follow, best): # Pieces, weights of the
     for k in self.kept['tensors']: setattr(self, f'{k}_', np.ascontiguousarray(getattr(self, f'{k}_'), float))     # as a file will have it, to the last bit
     return self
 
-# %% ../nbs/07_shrinkage.ipynb #72f09e94
+# %% ../nbs/07_shrinkage.ipynb #d392dac4
 @patch
 def predict(self: ShrunkProbes, X # float [n, d]: a vector per prompt
            ) -> np.ndarray: # [n, M] predicted expected rewards, columns as in `models_`
@@ -207,6 +212,7 @@ def predict(self: ShrunkProbes, X # float [n, d]: a vector per prompt
     check_is_fitted(self)
     X = validate_data(self, X, reset=False, dtype=np.float64)
     out = X @ self.coef_.T + self.intercept_
+    for w, e in zip(getattr(self, 'others_weights_', ()), getattr(self, 'others_', ())): out += w*np.asarray(e.predict(X)).reshape(out.shape)
     if not len(self.category_effects_): return out
     z = X @ self.category_coef_.T + self.category_intercept_
     p = np.exp(z - z.max(1, keepdims=True))
