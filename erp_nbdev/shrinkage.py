@@ -6,12 +6,13 @@
 __all__ = ['differences', 'category_effects', 'fill_missing', 'Pieces', 'fit_pieces', 'out_of_fold', 'gains',
            'exponential_weights', 'ShrunkProbes', 'stratified_folds']
 
-# %% ../nbs/07_shrinkage.ipynb #76c53652
+# %% ../nbs/07_shrinkage.ipynb #e9febf42
 from dataclasses import dataclass
 import numpy as np, pandas as pd, matplotlib.pyplot as plt, seaborn as sns
 from fastcore.basics import patch
 from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
+from threadpoolctl import threadpool_limits
 from .tables import ErpError
 from .probes import PROBES, ExpectedRewardProbes, check_numbers, check_rewards, factorise, model_names, solve, training_digests
 
@@ -175,10 +176,15 @@ def fit(self: ShrunkProbes, X, # float [n, d]: a vector per prompt
     self.out_of_fold_[seen] = unseen
     return self
 
-# %% ../nbs/07_shrinkage.ipynb #9f5e81cf
+# %% ../nbs/07_shrinkage.ipynb #5010e415
 @patch
 def _mix(self: ShrunkProbes, X, Y, c, groups): # vectors, rewards, category codes, groups or None; nothing empty
     "Weights from the folds, then the pieces from all prompts, added up by weight"
+    with threadpool_limits(1 if X.size < 2e7 else None, 'blas'): return self._mix_alone(X, Y, c, groups)   # small matrices are slower on many threads
+
+@patch
+def _mix_alone(self: ShrunkProbes, X, Y, c, groups):
+    "The same, on whatever threads there are"
     level, D = differences(fill_missing(Y, c))
     C, k, kw = len(self.category_names_), min(self.folds, len(X)), dict(inverse_penalty=self.inverse_penalty, estimators=self.estimators)
     P, L = out_of_fold(X, D, level, c, C, self.alphas, stratified_folds(c, k, np.random.default_rng(self.random_state), groups), **kw)
