@@ -45,7 +45,7 @@ def run(experiment: Annotated[str, typer.Argument(help='An experiment file, or t
 @app.command()
 def plan(experiment: Annotated[str, typer.Argument(help='An experiment file, or the name of one in experiments/.')] = 'embedded',
          variant: Annotated[Optional[str], typer.Option(help="One of the experiment's variants.")] = None):
-    "Say what collecting an experiment's scores takes: generations, tokens, memory, disk, hours. Nothing is run."
+    "Say what collecting an experiment's scores takes: generations, tokens, memory, disk, hours; and whether a smaller table would do. Nothing is run."
     from erp_nbdev.experiment import plan_experiment, read_experiment
     typer.echo(plan_experiment(read_experiment(find_experiment(experiment), variant)))
 
