@@ -5,7 +5,8 @@
 # %% auto #0
 __all__ = ['LAMBDAS', 'differences', 'sums', 'category_effects', 'fill_missing', 'model_means', 'find_kinds', 'nearest',
            'Vectors', 'know', 'Pieces', 'learn', 'candidates', 'stratified_folds', 'Cut', 'cut', 'held_out',
-           'out_of_fold', 'gains', 'exponential_weights', 'target_noise', 'noise_weights', 'ShrunkProbes', 'fit_shrunk']
+           'out_of_fold', 'gains', 'exponential_weights', 'target_noise', 'noise_weights', 'ShrunkProbes',
+           'familiar_distance', 'fit_shrunk']
 
 # %% ../nbs/07_shrinkage.ipynb #e9febf42
 from dataclasses import dataclass
@@ -72,7 +73,7 @@ def model_means(D, # float [n, M]: differences
     trust = (between + 1e-300)/(between + var + 1e-300)
     return mean*trust/trust.max()
 
-# %% ../nbs/07_shrinkage.ipynb #c50b1dfa
+# %% ../nbs/07_shrinkage.ipynb #9971b223
 def find_kinds(X, # float [n, d]: a vector per prompt
                sizes, # into how many kinds, for each partition
                seed=0, # of the partitions
@@ -96,7 +97,7 @@ def nearest(x, # float [n, d]: vectors
         found.append((at, np.take_along_axis(far, at, 1).clip(0)))
     return tuple(np.concatenate(parts) for parts in zip(*found))
 
-# %% ../nbs/07_shrinkage.ipynb #ee4e9522
+# %% ../nbs/07_shrinkage.ipynb #8d49a2b9
 @dataclass(frozen=True)
 class Vectors:
     "What is known of some prompts before their rewards"
@@ -119,7 +120,7 @@ class Vectors:
         near = self.kept[nearest(x, self.X[self.kept], self.neighbours)[0]] if self.neighbours else None
         return x, p, (x - self.mean) @ self.f.V, [nearest(x, k)[0][:, 0] for k in self.centres], near
 
-# %% ../nbs/07_shrinkage.ipynb #e401beb1
+# %% ../nbs/07_shrinkage.ipynb #233e30ab
 def know(X, c, C, # float [n, d]; int [n]: category of each; how many there are
          centres=(), # of partitions into kinds, from `find_kinds`
          neighbours=0, # how many to look for
@@ -135,7 +136,7 @@ def know(X, c, C, # float [n, d]; int [n]: category of each; how many there are
     return Vectors(X, c, C, root, mean, factorise((X - mean)*root, fit_intercept=False), classifier, list(centres),
                    [nearest(X, k)[0][:, 0] for k in centres], kept, min(neighbours, len(kept)))
 
-# %% ../nbs/07_shrinkage.ipynb #70e76935
+# %% ../nbs/07_shrinkage.ipynb #110ffb4d
 @dataclass(frozen=True)
 class Pieces:
     "What differences are made of, learned from the rewards of some prompts; A penalties, M models, C categories"
@@ -147,7 +148,7 @@ class Pieces:
     kinds: list          # [k, M] for each partition: shrunk effects of the kinds, with the mean
     others: list         # fitted regressors of what the categories leave
 
-# %% ../nbs/07_shrinkage.ipynb #5bfc662f
+# %% ../nbs/07_shrinkage.ipynb #7ecc298e
 def learn(v, # `Vectors` of the prompts
           Y, # float [n, M]: expected rewards, NaN = not sampled
           alphas, # ridge penalties
@@ -157,15 +158,16 @@ def learn(v, # `Vectors` of the prompts
     "Means, categories, ridge for every penalty from one factorisation, kinds, and whatever other regressors"
     w = ~np.isnan(Y)*(1. if weights is None else weights)
     level, D = differences(fill_missing(Y, v.c))
-    mean = model_means(D, w)
-    effects = np.zeros((v.C, len(mean))) if v.classifier is None else category_effects(D, v.c, v.C, w)
+    adding_to_0 = lambda A: A - A.mean(-1, keepdims=True)                    # where rewards are missing the models' means are not shrunk alike
+    mean = adding_to_0(model_means(D, w))
+    effects = np.zeros((v.C, len(mean))) if v.classifier is None else adding_to_0(category_effects(D, v.c, v.C, w))
     left = D - mean - effects[v.c]
     T = np.c_[left, level]; centre = np.average(T, 0, v.root[:, 0]**2)
     coef = v.f.B.T @ (v.root*(T - centre))/(v.f.s[:, None] + np.reshape(alphas, (-1, 1, 1)))
-    kinds = [np.average(left, 0, w) + category_effects(left, at, len(k), w) for at, k in zip(v.kinds, v.centres)]
+    kinds = [adding_to_0(np.average(left, 0, w) + category_effects(left, at, len(k), w)) for at, k in zip(v.kinds, v.centres)]
     return Pieces(mean, effects, left, centre, coef, kinds, [clone(e).fit(v.X, left) for e in estimators])
 
-# %% ../nbs/07_shrinkage.ipynb #e5971de3
+# %% ../nbs/07_shrinkage.ipynb #34bbc192
 def candidates(p, # `Pieces`
                look, # from `Vectors.look`: the vectors to predict for
                sizes=(), # of the partitions into kinds, one for each
@@ -180,7 +182,7 @@ def candidates(p, # `Pieces`
                 **{f'{type(e).__name__} {i + 1}': [np.asarray(e.predict(x)).reshape(base.shape)] for i, e in enumerate(p.others)}}
     return {name: base + np.stack(P) for name, P in families.items() if P}, R[:, :, -1]
 
-# %% ../nbs/07_shrinkage.ipynb #c6a4f54f
+# %% ../nbs/07_shrinkage.ipynb #5303e928
 def stratified_folds(c, # int [n]: category of each prompt
                      k, # how many folds
                      rng, # numpy Generator
@@ -192,7 +194,7 @@ def stratified_folds(c, # int [n]: category of each prompt
     folds[order[np.argsort(c[first][order], kind='stable')]] = np.arange(len(first)) % k
     return folds[group]
 
-# %% ../nbs/07_shrinkage.ipynb #caca48e9
+# %% ../nbs/07_shrinkage.ipynb #4c8dc871
 @dataclass(frozen=True)
 class Cut:
     "A table's vectors, whole and fold by fold"
@@ -221,7 +223,7 @@ def held_out(p, # `Pieces`
     level = np.nanmean(Y - guess, 1, keepdims=True)
     return guess + np.nan_to_num(Y - level - guess)/share
 
-# %% ../nbs/07_shrinkage.ipynb #379b6dfc
+# %% ../nbs/07_shrinkage.ipynb #3840ceef
 def out_of_fold(u, # `Cut` of the vectors
                 Y, # float [n, M]: expected rewards, NaN = not sampled
                 alphas, sizes=(), neighbours=(), estimators=(), # as for `learn` and `candidates`
@@ -236,7 +238,7 @@ def out_of_fold(u, # `Cut` of the vectors
         for name, a in part.items(): P.setdefault(name, np.empty((len(a), *Y.shape)))[:, at] = a
     return P, L, D
 
-# %% ../nbs/07_shrinkage.ipynb #a8b76e9b
+# %% ../nbs/07_shrinkage.ipynb #64a2bfc1
 def gains(P, # float [k, n, M]: out-of-fold predictions of k candidates
           D, # float [n, M]: differences to judge them by
           incumbent, # float [M]: mean differences; the model that is best by them is what one has otherwise
@@ -263,7 +265,7 @@ def exponential_weights(gain, se, prior, # [k]
     w = prior*np.exp(z - z.max())
     return w/w.sum()
 
-# %% ../nbs/07_shrinkage.ipynb #99729df6
+# %% ../nbs/07_shrinkage.ipynb #02ccee23
 def target_noise(R, # float [n, M, K]: sampled rewards, NaN = not there
                  prior=8 # degrees of freedom that a model's pooled variance counts for
                 ) -> np.ndarray: # [n, M] variance of each mean; None where no prompt has two samples
@@ -285,7 +287,7 @@ def noise_weights(Y, # float [n, M]: means of samples, NaN = not sampled
     w = 1/(max(spread - np.nanmean(np.where(np.isnan(Y), np.nan, noise)), .1*spread) + noise)
     return w/np.nanmax(np.where(np.isnan(Y), np.nan, w))
 
-# %% ../nbs/07_shrinkage.ipynb #60443bd4
+# %% ../nbs/07_shrinkage.ipynb #7d9ec6d6
 class ShrunkProbes(RegressorMixin, BaseEstimator):
     "Expected rewards whose differences between models are shrunk towards always calling the best one"
     def __init__(self,
@@ -310,7 +312,7 @@ class ShrunkProbes(RegressorMixin, BaseEstimator):
         tags.target_tags.multi_output, tags.target_tags.single_output = True, False
         return tags
 
-# %% ../nbs/07_shrinkage.ipynb #4b07e8a3
+# %% ../nbs/07_shrinkage.ipynb #40b095cd
 @patch
 def fit(self: ShrunkProbes, X, # float [n, d]: a vector per prompt
         y, # float [n, M] or DataFrame prompt × model, NaN = not sampled
@@ -343,7 +345,7 @@ def _checked(self: ShrunkProbes, X, y): # as for `fit`
     check_rewards(Y, names)
     return X, Y, names
 
-# %% ../nbs/07_shrinkage.ipynb #c74f2843
+# %% ../nbs/07_shrinkage.ipynb #41b0b30b
 @patch
 def _sizes(self: ShrunkProbes, n): # prompts to learn from
     "What `candidates` is to look at: partitions, and numbers of neighbours"
@@ -368,7 +370,7 @@ def _weigh(self: ShrunkProbes, u, Y, groups=None, weights=None, cost=None): # a 
     by = dict(zip(P, np.split(self.weights_, np.cumsum([len(a) for a in P.values()])[:-1])))
     return by, p, sum(np.tensordot(w, P[name], 1) for name, w in by.items()), L
 
-# %% ../nbs/07_shrinkage.ipynb #9aea5251
+# %% ../nbs/07_shrinkage.ipynb #05d0de2f
 @patch
 def _mix(self: ShrunkProbes, X, Y, c, groups, noise, cost): # vectors, rewards, category codes; groups, noise and costs or None; nothing empty
     "Weights from the folds, then the pieces from all prompts, added up by weight"
@@ -386,7 +388,7 @@ def _mix(self: ShrunkProbes, X, Y, c, groups, noise, cost): # vectors, rewards, 
     self._keep_doubts(u.whole, Y, groups, self.alphas[best])
     for k in self.kept['tensors']: setattr(self, f'{k}_', np.ascontiguousarray(getattr(self, f'{k}_'), float))     # as a file will have it, to the last bit
 
-# %% ../nbs/07_shrinkage.ipynb #b393a40d
+# %% ../nbs/07_shrinkage.ipynb #d6781a5a
 ShrunkProbes.kept = dict(tensors=('coef', 'intercept', 'level', 'means', 'category_coef', 'category_intercept', 'category_effects', 'kind_centres', 'kind_effects',
                                   'near_vectors', 'near_effects', 'near_weights', 'centre', 'posterior', 'errors'),
                          card=('n_rows', 'single_output', 'candidates', 'weights', 'gain', 'gain_se', 'category_names', 'kind_sizes', 'far', 'level_alpha', 'level_intercept'))
@@ -410,7 +412,7 @@ def _keep(self: ShrunkProbes, v, p, by, best, sizes): # Vectors, Pieces, weights
     self.near_vectors_, self.near_effects_ = v.X[kept], p.left[kept]
     self.others_ = [(w[0], e) for (name, w), e in zip(list(by.items())[len(by) - len(p.others):], p.others)]
 
-# %% ../nbs/07_shrinkage.ipynb #2c7796f7
+# %% ../nbs/07_shrinkage.ipynb #870fb538
 @patch
 def predict(self: ShrunkProbes, X # float [n, d]: a vector per prompt
            ) -> np.ndarray: # [n, M] predicted expected rewards, columns as in `models_`
@@ -429,13 +431,20 @@ def _differences(self: ShrunkProbes, x): # float [n, d], not too many at once
     for w, e in getattr(self, 'others_', ()): D += w*np.asarray(e.predict(x)).reshape(D.shape)
     return np.where(self.unfamiliar(x)[:, None], self.means_, D)
 
-# %% ../nbs/07_shrinkage.ipynb #3e4075bd
+# %% ../nbs/07_shrinkage.ipynb #82d6fc6b
+def familiar_distance(v, # `Vectors` of the training prompts
+                      share, # of them that are to be familiar
+                      groups=None # int [n]: prompts that are alike on purpose, and say nothing of new ones
+                     ) -> float: # squared distance; None where nothing can be said
+    "How far from its nearest neighbour (of another group) all but a few training prompts are"
+    X, own = v.X[v.kept], (np.arange(len(v.X)) if groups is None else groups)[v.kept]
+    apart = np.where(own[:, None] == own, np.inf, euclidean_distances(X, squared=True)).min(1)
+    return float(np.quantile(apart, share)) if share < 1 and np.isfinite(apart).all() else None
+
 @patch
 def _keep_doubts(self: ShrunkProbes, v, Y, groups, alpha): # Vectors, rewards, groups or None, the level's penalty
-    "How far apart training prompts (of other groups) are, and how wrong predictions that had not seen them were"
-    X, own = v.X[v.kept], (np.arange(len(Y)) if groups is None else groups)[v.kept]
-    apart = np.where(own[:, None] == own, np.inf, euclidean_distances(X, squared=True)).min(1)
-    self.far_ = float(np.quantile(apart, self.familiar)) if self.familiar < 1 and np.isfinite(apart).all() else None
+    "How far a familiar prompt may be, and how wrong predictions that had not seen them were"
+    self.far_ = familiar_distance(v, self.familiar, groups)
     self.centre_, self.level_alpha_, self.posterior_ = v.mean, float(alpha), v.f.V*np.sqrt(1/alpha - 1/(v.f.s + alpha))
     h = self._leverage(v.X)
     self.errors_ = np.sort(np.abs(Y - self.out_of_fold_)/np.sqrt(1 + h/(1 - h).clip(1e-9))[:, None], 0)
@@ -446,7 +455,7 @@ def _leverage(self: ShrunkProbes, X): # float [n, d]
     Z = X - self.centre_
     return 1/self.n_rows_.max() + ((Z**2).sum(1) - self.level_alpha_*((Z @ self.posterior_)**2).sum(1)).clip(0)/self.level_alpha_
 
-# %% ../nbs/07_shrinkage.ipynb #b47cd68b
+# %% ../nbs/07_shrinkage.ipynb #4c785c87
 @patch
 def unfamiliar(self: ShrunkProbes, X # float [n, d]: a vector per prompt
               ) -> np.ndarray: # bool [n]
@@ -475,7 +484,7 @@ def candidates(self: ShrunkProbes) -> pd.DataFrame: # a row per candidate: out-o
 # %% ../nbs/07_shrinkage.ipynb #bd73c8fc
 PROBES['ShrunkProbes'] = ShrunkProbes
 
-# %% ../nbs/07_shrinkage.ipynb #0ff46ce8
+# %% ../nbs/07_shrinkage.ipynb #6d9457d2
 def fit_shrunk(data, # `RoutingData` to learn from
                cost=None # [M]: of a call, to choose for a range of λ; for λ = 0 if not given
               ) -> ShrunkProbes:

@@ -9,31 +9,21 @@ __all__ = ['NOISE', 'RATE', 'BREAK_EVEN', 'MEASURED', 'SamePrompts', 'effective_
 # %% ../../nbs/beyond/1_training_cost.ipynb #ed7e3d3d
 import numpy as np
 from fastcore.basics import patch
-from sklearn.linear_model import LogisticRegression
 from ..tables import ErpError
-from ..probes import factorise
-from ..shrinkage import ShrunkProbes, category_effects, differences, exponential_weights, fill_missing, gains, stratified_folds
+from ..shrinkage import ShrunkProbes, candidates, familiar_distance, nearest
 
 # %% ../../nbs/beyond/1_training_cost.ipynb #9f052cb8
 class SamePrompts:
     "Plain and shrunken probes for many tables of rewards of the same prompts: what depends on the vectors alone is learned once"
     def __init__(self, X, # float [n, d]: vectors to learn from
-                 categories, # [n]: the category of each; two at least
+                 categories, # [n]: the category of each
                  new # float [m, d]: vectors to predict for
                 ):
-        X, new, self.settings = np.asarray(X, float), np.asarray(new, float), ShrunkProbes()
-        self.names, self.c = np.unique(np.asarray(categories, str), return_inverse=True)
-        if len(self.names) < 2: raise ErpError(f'categories: got {self.names.tolist()}, expected at least two. Fit ShrunkProbes where there is one.')
-        self.folds = stratified_folds(self.c, self.settings.folds, np.random.default_rng(self.settings.random_state))
-        self.parts = [self.part(X, self.folds != j, X[self.folds == j]) for j in range(self.settings.folds)]
-        self.whole = self.part(X, np.ones(len(X), bool), new)
-
-    def part(self, X, some, x) -> tuple: # bool [n], `Factor`, float [k, r] coordinates, float [k, C] probabilities
-        "What is learned from some of the vectors, and applied to others"
-        f, p = factorise(X[some]), np.zeros((len(x), len(self.names)))
-        classifier = LogisticRegression(C=self.settings.inverse_penalty, max_iter=200, tol=1e-3).fit(X[some], self.c[some])
-        p[:, classifier.classes_] = classifier.predict_proba(x)
-        return some, f, (x - f.mean) @ f.V, p
+        X, new, self.probes = np.asarray(X, float), np.asarray(new, float), ShrunkProbes()
+        self.cut = self.probes._cut(X, np.unique(np.asarray(categories, str), return_inverse=True)[1])
+        self.vectors, self.size = self.cut.whole, self.probes._sizes(len(X))
+        self.look, far = self.vectors.look(new), familiar_distance(self.vectors, self.probes.familiar)
+        self.strange = np.zeros(len(new), bool) if far is None else nearest(new, X[self.vectors.kept])[1][:, 0] > far
 
 # %% ../../nbs/beyond/1_training_cost.ipynb #ac6fbac7
 @patch
@@ -41,34 +31,19 @@ def plain(self: SamePrompts, Y, # float [n, M]: rewards, none missing
           alpha=1. # ridge penalty
          ) -> np.ndarray: # [m, M]
     "What `ExpectedRewardProbes` predict for the new vectors"
-    _, f, Z, _ = self.whole
-    mean, T = f.center(np.asarray(Y, float))
-    return mean + Z @ (f.B.T @ T / (f.s[:, None] + alpha))
-
-@patch
-def candidates(self: SamePrompts, D, # float [n, M]: differences
-               part # one of `parts`, or `whole`
-              ) -> np.ndarray: # [2 + A, k, M]: the incumbent, the categories, the vector under each penalty
-    "Chapter 07's candidates"
-    some, f, Z, p = part
-    mean, effects = D[some].mean(0), category_effects(D[some], self.c[some], len(self.names))
-    simple, (m, T) = mean + p @ effects, f.center(D[some] - mean - effects[self.c[some]])
-    coef = (f.B.T @ T)[:, None] / np.add.outer(f.s, self.settings.alphas)[:, :, None]
-    vector = simple + m + np.tensordot(Z, coef, 1).transpose(1, 0, 2)
-    return np.concatenate([np.tile(mean, (1, len(Z), 1)), simple[None], vector])
+    Y, f = np.asarray(Y, float), self.vectors.f
+    return Y.mean(0) + self.look[2] @ (f.B.T @ (Y - Y.mean(0)) / (f.s[:, None] + alpha))
 
 # %% ../../nbs/beyond/1_training_cost.ipynb #84e8bb17
 @patch
 def shrunk(self: SamePrompts, Y # float [n, M]: rewards, NaN = not sampled
           ) -> np.ndarray: # [m, M]: differences; each row adds up to 0
     "The differences between models that `ShrunkProbes` predict for the new vectors; raises `ErpError` for a prompt without any reward"
-    Y, A = np.asarray(Y, float), len(self.settings.alphas)
+    Y = np.asarray(Y, float)
     if (empty := np.isnan(Y).all(1)).any(): raise ErpError(f'Y: row {empty.argmax()} has no reward at all; expected one at least. Leave the prompt out.')
-    D = differences(fill_missing(Y, self.c))[1]
-    P = np.empty((2 + A, *D.shape))
-    for j, part in enumerate(self.parts): P[:, self.folds == j] = self.candidates(D, part)
-    w = exponential_weights(*gains(P, D), np.r_[1, 1, np.full(A, 1/A)], self.settings.eta)
-    return np.tensordot(w, self.candidates(D, self.whole), 1)
+    weights, pieces, _, _ = self.probes._weigh(self.cut, Y)
+    P, _ = candidates(pieces, self.look, **self.size)
+    return np.where(self.strange[:, None], pieces.mean, sum(np.tensordot(w, P[name], 1) for name, w in weights.items()))
 
 # %% ../../nbs/beyond/1_training_cost.ipynb #27362ae4
 NOISE = 1. # rho: the variance of one sample, in units of what the vector cannot tell
