@@ -14,9 +14,10 @@ Ties go to the model that is better on the training half. What is chosen is chos
 Namesakes. Logistic regression per pair: RouteLLM's problem, for all pairs, ties dropped, mean probability of winning. Matrix factorisation: RouteLLM's
 network in 64 dimensions, stopped early; theirs has 128, OpenAI's vectors and 64 models of an arena. Similarity-weighted ranking: RouteLLM's
 weights, a Bradley–Terry fit per prompt, of our models instead of ten tiers of theirs. k-means: the Avengers' ranking per cluster. Random forest per
-pair: RoRF's, 25 trees. CARROT: its kNN regressors, k per model by squared error; with one cost per model its cost regressor is a constant. Zooter: as
-in the chapter on routing. Shrunk ERP and `guessed category` (best model of the category that a logistic regression names) alone see the categories
-of the training prompts; `ERP, shrunk, no categories` is the control.
+pair: RoRF's, 25 trees. SVM: LLMRouter's, a classifier of which model is best; of those that tie, the one that is better on the training half.
+CARROT: its kNN regressors, k per model by squared error; with one cost per model its cost regressor is a constant. Zooter: as in the chapter on
+routing. Shrunk ERP and `guessed category` (best model of the category that a logistic regression names) alone see the categories of the training
+prompts; `ERP, shrunk, no categories` is told none and finds kinds by itself.
 """
 import argparse, os, time
 for name in ('OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS'): os.environ.setdefault(name, '1')
@@ -25,7 +26,7 @@ from itertools import combinations
 from pathlib import Path
 import matplotlib.pyplot as plt, numpy as np, pandas as pd
 from scipy.stats import studentized_range
-from sklearn import base, cluster, ensemble, linear_model, neural_network, pipeline, preprocessing
+from sklearn import base, cluster, ensemble, linear_model, neural_network, pipeline, preprocessing, svm
 from erp_nbdev.embedding import EmbeddingCache, embed_prompts, get_embedder
 from erp_nbdev.experiment import read_experiment
 from erp_nbdev.probes import ExpectedRewardProbes, factorise, solve
@@ -103,6 +104,12 @@ def guessed(X, Y, folds, seed, c, *_):
     means, clf = pd.DataFrame(Y).groupby(c).mean(), linear_model.LogisticRegression(C=10, max_iter=200, tol=1e-3).fit(X, c) if len(set(c)) > 1 else None
     return lambda Z: means.loc[clf.predict(Z)].to_numpy() if clf else np.tile(means.to_numpy(), (len(Z), 1))
 
+def best_model(X, Y, *_):
+    first = Y.mean(0).argsort()[::-1]; y = first[Y[:, first].argmax(1)]
+    if len(set(y)) == 1: return lambda Z: np.tile(Y.mean(0), (len(Z), 1))
+    clf = svm.SVC().fit(X, y)
+    return lambda Z: np.eye(Y.shape[1])[clf.predict(Z)]
+
 METHODS = {                                       # (X, Y, folds, seed, categories, groups) of the training half → vectors → scores
     'ERP, shrunk': lambda X, Y, folds, seed, c, groups: ShrunkProbes().fit(X, Y, c, groups).predict,
     'ERP, shrunk, no categories': lambda X, Y, folds, seed, c, groups: ShrunkProbes().fit(X, Y, None, groups).predict,
@@ -113,7 +120,7 @@ METHODS = {                                       # (X, Y, folds, seed, categori
     'kNN': lambda X, Y, folds, *_: pick(neighbours, X, Y, folds), 'k-means': lambda X, Y, folds, *_: pick(clusters, X, Y, folds),
     'MLP': lambda X, Y, folds, seed, *_: pick(partial(perceptrons, seed), X, Y, folds),
     'random forest per pair': lambda X, Y, folds, seed, *_: per_pair(ensemble.RandomForestClassifier(25, min_samples_leaf=5, random_state=seed), X, Y),
-    'CARROT (kNN)': carrot, 'guessed category': guessed, 'best single': lambda X, Y, *_: lambda Z: np.tile(Y.mean(0), (len(Z), 1))}
+    'SVM, best model': best_model, 'CARROT (kNN)': carrot, 'guessed category': guessed, 'best single': lambda X, Y, *_: lambda Z: np.tile(Y.mean(0), (len(Z), 1))}
 
 def read(name):
     "The data of a table, and whether its groups count; None, and a line that says so, where it is not there"

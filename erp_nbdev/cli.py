@@ -88,7 +88,8 @@ def why(row # a row of `Router.route`
     each = '\n'.join(f"  {'→' if m == row['model'] else ' '} {m:32} {r:8.3f}" for m, r in predicted.items())
     ahead = f", {row['margin']:.3f} ahead of {row['runner_up']} after cost" if row['runner_up'] else ''
     cost = f"cost {row['cost']:g} a call" if math.isfinite(row['cost']) else 'cost not known'
-    return f"{row['prompt'][:100]}\n{each}\n    {row['model']}: expected reward {row['predicted']:.3f}, {cost}{ahead}"
+    far = '\n    unlike any prompt learned from, so by what the models earn on average' if row['unfamiliar'] else ''
+    return f"{row['prompt'][:100]}\n{each}\n    {row['model']}: expected reward {row['predicted']:.3f}, {cost}{ahead}{far}"
 
 # %% ../nbs/11_cli.ipynb #1d030ea5
 @app.command()

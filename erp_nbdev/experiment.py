@@ -40,7 +40,7 @@ from .rewards import check_reward_model, get_reward_model, load_function, score,
 from .embedding import EmbeddingCache, embed_prompts, get_embedder, minilm_folder
 from .probes import ExpectedRewardProbes, r2_table
 from .pairwise import auroc, pair_labels
-from .shrinkage import ShrunkProbes
+from .shrinkage import fit_shrunk
 from .routing import Router, call_cost, routing_summary, verdict
 
 # %% ../nbs/09_experiment.ipynb #196ad6c4
@@ -359,7 +359,7 @@ def split_metrics(data, # RoutingData
     train, test = data.split(seed, test_size).halves()
     predictions = clone(probes).fit(train.X, train.Y).predict(test.X)
     r2 = r2_table(test, predictions, train, n_boot=1).query("category == 'aggregate'")
-    shrunk = ShrunkProbes().fit(train.X, train.Y, train.categories).predict(test.X)
+    shrunk = fit_shrunk(train, call_cost(data.pool) if cost is None else cost).predict(test.X)
     routing = routing_summary(train, test, predictions, cost, more={'shrunk ERP': shrunk}, n_boot=1, seed=seed)
     return {'seed': seed, 'R²': r2.r2.mean(), 'R² of the category mean': r2.category_mean_r2.mean(), 'AUROC': mean_auroc(test, predictions),
             **{f'reward: {p}': v for p, v in routing.reward.items()}, 'ERP − best single': routing.gain['ERP'],
@@ -468,19 +468,19 @@ def fit_router(tables, # a score table
     "A router from a table of scores, with what it earned on held-out prompts"
     data = routing_data(tables, embed_prompts(tables.prompts, embedder, cache), reward_model, seed)
     (train, test), costs, plain = data.halves(), call_cost(data.pool, cost), ExpectedRewardProbes(alpha=1. if alpha is None else alpha)
-    more = {} if alpha is not None else {'shrunk ERP': ShrunkProbes().fit(train.X, train.Y, train.categories).predict(test.X)}
+    more = {} if alpha is not None else {'shrunk ERP': fit_shrunk(train, costs).predict(test.X)}
     summary = routing_summary(train, test, plain.fit(train.X, train.Y).predict(test.X), costs, more=more)
     says = summary[['reward', 'low', 'high']].round(3).to_string() + '\n\n' + '\n'.join(verdict(summary, p) for p in ('ERP', *more))
     if nulls := int(tables.rewards.reward.isna().sum()): says += f'\n{nulls} of {len(tables.rewards)} rewards are null (not scored) and were left out.'
-    return Router(*fit_all(data, plain if alpha is not None else ShrunkProbes(), embedder, costs)), says
+    return Router(*fit_all(data, alpha, embedder, costs)), says
 
 def fit_all(data, # RoutingData
-            probes, # to fit on all prompts
+            alpha, # penalty of plain probes; None: shrunken ones
             embedder, costs # of the router
            ) -> tuple: # arguments of `Router`
     "Probes fitted on everything, and what they say of prompts that they had not seen, by which budgets are set"
-    if isinstance(probes, ShrunkProbes): unseen = probes.fit(data.X, data.Y, data.categories).out_of_fold_
-    else: unseen = probes.fit(data.X, data.Y).loo_predict(data.X, data.Y)
+    probes = fit_shrunk(data, costs) if alpha is None else ExpectedRewardProbes(alpha=alpha).fit(data.X, data.Y)
+    unseen = probes.out_of_fold_ if alpha is None else probes.loo_predict(data.X, data.Y)
     return probes, data.pool, embedder, 0., costs, unseen
 
 

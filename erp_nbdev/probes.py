@@ -536,7 +536,7 @@ def plot_predictions(test, # `RoutingData` of test prompts
     return fig
 
 # %% ../nbs/04_probes.ipynb #ff9290f4
-FORMAT, BLANK = 2, '0' * 64
+FORMAT, BLANK = 3, '0' * 64
 NOT_OURS = 'not a probes file, or its header is damaged. Give a file that save_probes wrote.'
 
 def seal_mark(digest): # as it stands in the header
@@ -636,6 +636,8 @@ def load_probes(path, # a file that `save_probes` wrote
     if card['format'] > FORMAT or made not in PROBES: raise ErpError(f"{path}: format {card['format']} ({made}), written by erp_nbdev {card['versions']['erp_nbdev']}; "
                                                                      f'this version reads up to {FORMAT}. Upgrade erp_nbdev.')
     if embedder is not None: check_embedder(card, embedder, path)
+    if gone := [k for k in PROBES[made].kept['tensors'] if k not in tensors]:
+        raise ErpError(f"{path}: {made} of format {card['format']}, written by erp_nbdev {card['versions']['erp_nbdev']}, which kept no {gone[0]}. Fit them again with this version.")
     probes, listed = PROBES[made](**card['params']), lambda v: np.array(v) if isinstance(v, list) and not any(isinstance(x, str) for x in v) else v
     learned = {k: tensors[k] for k in probes.kept['tensors']} | {k: listed(card[k]) for k in probes.kept['card']}
     learned |= dict(models=card['models'], n_features_in=tensors['coef'].shape[1], digest=np.array([card['training_digest'][m] for m in card['models']]))

@@ -748,7 +748,7 @@ def route_vectors(self:Router,
     X, # [n, d] prompt vectors, made by the router's embedder
     lam=None, # λ ≥ 0; the router's own when None
     budget=None, # instead of λ: largest mean cost per call
-) -> pd.DataFrame: # columns model, predicted, cost, runner_up, margin, and predicted:NAME for each model
+) -> pd.DataFrame: # columns model, predicted, cost, runner_up, margin, unfamiliar, and predicted:NAME for each model
     "Choose a model for each vector"
     lam = self.lambda_for(lam, budget)
     X, d = np.asarray(X), self.probes.n_features_in_
@@ -760,7 +760,8 @@ def route_vectors(self:Router,
     second = others.argmax(1)
     alone = len(models) == 1
     out = pd.DataFrame(dict(model=models[i], predicted=scores[rows, i], cost=self.cost[i], runner_up=None if alone else models[second],
-                            margin=np.nan if alone else (value[rows, i] - value[rows, second]).clip(min=0)))
+                            margin=np.nan if alone else (value[rows, i] - value[rows, second]).clip(min=0),
+                            unfamiliar=self.probes.unfamiliar(X) if hasattr(self.probes, 'unfamiliar') else False))
     out.attrs['lam'] = float(lam)
     return out.join(pd.DataFrame(scores, columns=[f'predicted:{m}' for m in self.models]))
 
@@ -770,7 +771,7 @@ def route(self:Router,
     prompts, # list of str
     lam=None, # λ ≥ 0; the router's own when None
     budget=None, # instead of λ: largest mean cost per call
-) -> pd.DataFrame: # columns prompt, model, predicted, cost, runner_up, margin, and predicted:NAME for each model
+) -> pd.DataFrame: # columns prompt, model, predicted, cost, runner_up, margin, unfamiliar, and predicted:NAME for each model
     "Choose a model for each prompt; raises `ErpError` without prompts or embedder"
     if isinstance(prompts, str) or not len(prompts): raise ErpError('route takes a list of at least one prompt: write router.route([prompt])')
     if self.embedder is None:
