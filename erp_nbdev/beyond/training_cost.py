@@ -47,8 +47,8 @@ def shrunk(self: SamePrompts, Y # float [n, M]: rewards, NaN = not sampled
 
 # %% ../../nbs/beyond/1_training_cost.ipynb #27362ae4
 NOISE = 1. # rho: the variance of one sample, in units of what the vector cannot tell
-RATE = 2/3 # c: how fast the rest of the gain comes
-BREAK_EVEN = (15, 25, 50) # n0, in effective prompts: the easiest reward model, one in between, the hardest
+RATE = .55 # c: how fast the rest of the gain comes
+BREAK_EVEN = (15, 22, 35) # n0, in effective prompts: the easiest reward model, one in between, the hardest
 MEASURED = 2000 # the most training prompts in the fit
 
 def effective_prompts(n, # training prompts
