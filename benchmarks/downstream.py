@@ -63,7 +63,7 @@ def answer_tokens(folder, ids, models):
     else: return pd.DataFrame(np.nan, ids, models)
     return d.groupby(['prompt_id', 'model']).n.mean().unstack().reindex(index=ids, columns=models).clip(lower=4)/4
 def guess_tokens(X, t, Z, folds):
-    "Expected tokens [n, M] out of fold, those of new prompts, and for which models the logarithm was the better target"
+    "Expected tokens [n, M] out of fold, and those of new prompts"
     def probes(x, y, z): return ExpectedRewardProbes(alphas=(1000., 300., 100., 30., 10., 3., 1.)).fit(x, y).predict(z)
     def both(y):
         held = np.empty_like(t)
@@ -72,7 +72,7 @@ def guess_tokens(X, t, Z, folds):
     raw, log = [np.maximum(p, 1) for p in both(t)], [np.exp(p.clip(0, 12)) for p in both(np.log(t))]
     log = [p*t.mean(0)/log[0].mean(0) for p in log]                  # the mean of a logarithm is not the logarithm of the mean
     better = ((log[0] - t)**2).mean(0) < ((raw[0] - t)**2).mean(0)
-    return np.where(better, log[0], raw[0]), np.where(better, log[1], raw[1]), better
+    return [np.where(better, *both) for both in zip(log, raw)]
 
 def mixture(reward, cost, budget):
     "Shares [M] of the best pair of models that costs the budget, or of the best model within it; all to the cheapest where there is none"
@@ -95,31 +95,28 @@ def purchases(half, tokens, fixed, price, budgets, groups, seed, ledger):
     (D, E), best, at, size = [(fixed + tokens*price)[i] for i in sides], Y.mean(0).argmax(), np.flatnonzero(~half.train), call_cost(half.pool)
     probes = ShrunkProbes().fit(X, train.Y, c, inside); S, U = probes.out_of_fold_, probes.predict(Z)
     folds = stratified_folds(np.unique(c, return_inverse=True)[1], 5, np.random.default_rng(seed), inside)
-    *guess, logs = guess_tokens(X, tokens[half.train], Z, folds)
+    guess = guess_tokens(X, tokens[half.train], Z, folds)
     def always(cost): return [np.tile(cost, (len(d), 1)) for d in (D, E)]
     believed = {'parameters': always(size*D.mean()/size.mean()), 'mean dollars': always(D.mean(0)),
         'prompt known': [fixed[i] + tokens[half.train].mean(0)*price for i in sides], 'predicted': [fixed[i] + t*price for i, t in zip(sides, guess)]}
     for j, m in enumerate(models): yield 'tokens', m, np.nan, 'R²', r_squared(tokens[at, j], guess[1][:, j])
-    for j, m in enumerate(models): yield 'tokens', m, np.nan, 'logarithm better', float(logs[j])
     def bought(method, share, budget=np.nan): return [('dollars', method, budget, k, (v*share).sum(1).mean()) for k, v in (('reward', T), ('dollars', E))]
-    oracle = (T - 1e-9*E).argmax(1)                                  # ties to the cheaper
-    alone = dict(zip(models, one)) | {'best single': one[best], LABEL: one[label_choice(train, test)], ORACLE: one[oracle], 'random': one.mean(0)}
-    for method, share in alone.items(): yield from bought(method, share)
+    alone = {'best single': best, LABEL: label_choice(train, test), ORACLE: (T - 1e-9*E).argmax(1)}              # ties to the cheaper
+    for method, share in {**dict(zip(models, one)), **{k: one[v] for k, v in alone.items()}, 'random': one.mean(0)}.items(): yield from bought(method, share)
     for b in budgets: yield from bought('mixture', share := mixture(Y.mean(0), D.mean(0), b), b); ledger.add(('mixture', b), at, T @ share)
     for belief, (C, F) in believed.items():
         yield 'R²', belief, np.nan, 'dollars of a call', r_squared(E.ravel(), F.ravel())
-        lams, single, bill = price_path(S, C), T[:, best].mean(), E[:, best].mean()
+        lams = price_path(S, C)
         reward, thought, spent = np.array([means((S - lam*C).argmax(1), Y, C, D) for lam in lams]).T
-        earned, paid = np.array([means((U - lam*F).argmax(1), T, E) for lam in lams]).T
         for how, held in (('believed', thought), ('spent', spent)):
             for b in budgets:
                 pick = (U - lams[next(iter(np.flatnonzero(held <= b*HOLDS)), -1)]*F).argmax(1)
                 yield from bought(f'{belief}, {how}', one[pick], b)
                 if how == 'spent': ledger.add((belief, b), at, T[np.arange(len(T)), pick])
-        good, fine = np.flatnonzero(reward >= Y[:, best].mean() - 1e-9), earned >= single - 1e-9
-        yield 'quality', belief, np.nan, 'gain', earned[good[-1]] - single if len(good) else 0
-        yield 'quality', belief, np.nan, 'share of its dollars', paid[good[-1]]/bill if len(good) else 1
-        yield 'quality', belief, np.nan, 'share, read off the test half', paid[fine].min()/bill if fine.any() else np.nan
+        good = np.flatnonzero(reward >= Y[:, best].mean() - 1e-9)        # the largest λ that keeps the best single model's reward, if any
+        earned, paid = means((U - lams[good[-1]]*F).argmax(1), T, E) if len(good) else (T[:, best].mean(), E[:, best].mean())
+        yield 'quality', belief, np.nan, 'gain', earned - T[:, best].mean()
+        yield 'quality', belief, np.nan, 'share of its dollars', paid/E[:, best].mean()
 
 def spread(x): return pd.Series({'mean': x.mean(), '2.5 %': x.quantile(.025), '97.5 %': x.quantile(.975)})
 def say(title, frame, digits=4): print(f'\n{title}\n{frame.round(digits).to_string()}')
