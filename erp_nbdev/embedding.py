@@ -53,6 +53,7 @@ def is_unicode(text) -> bool: # can it be written as UTF-8?
     except UnicodeEncodeError: return False
     return True
 
+# %% ../nbs/03_embedding.ipynb #27ef6bdc
 def check_texts(texts, # the prompts: a list, a column, an array
                 labels=None # what to call each one in a message; its position unless given
                ) -> list: # of str
@@ -168,6 +169,7 @@ def n_tokens(self:TransformerEmbedder, texts) -> list: # of int
     ids = self.tokenizer(list(texts), truncation=False, padding=False, verbose=False)['input_ids'] if len(texts) else []
     return [len(i) for i in ids]
 
+# %% ../nbs/03_embedding.ipynb #529b258c
 @patch
 def clip(self:TransformerEmbedder, text) -> str: # begins as `text` does, with more tokens than the window unless it is the whole of it
     "The beginning of a text, safely beyond the window, in bounded time"
@@ -175,11 +177,13 @@ def clip(self:TransformerEmbedder, text) -> str: # begins as `text` does, with m
     while size < len(text) and self.n_tokens([text[:size]])[0] <= 2*self.window: size *= 2
     return text[:size]
 
+# %% ../nbs/03_embedding.ipynb #7b95505f
 @patch
 def too_long(self:TransformerEmbedder, texts) -> np.ndarray: # bool [n]
     "Which texts have more tokens than the window"
     return np.array([n > self.window for n in self.n_tokens([self.clip(t) for t in texts])], dtype=bool)
 
+# %% ../nbs/03_embedding.ipynb #307b3a74
 @patch
 def vectors(self:TransformerEmbedder, texts) -> np.ndarray: # float32 [n, d]
     "Vectors of one batch"
@@ -304,6 +308,7 @@ def get_embedder(name, # 'hashing', 'minilm', a folder, or a hub name such as 'A
     need('sentence_transformers', 'erp_nbdev[embed]')
     return (GteEmbedder if model_type(name, revision) in ('new', 'gte') else SentenceTransformerEmbedder)(name, revision, **kw)
 
+# %% ../nbs/03_embedding.ipynb #5cef8f4b
 def model_type(name, # a folder or a hub name
                revision=None # commit, where it is a hub name
               ) -> str: # 'bert', 'new', …; '' if its config.json does not say

@@ -68,6 +68,7 @@ class SplitSettings(Section):
     test_size: float = Field(.5, gt=0, lt=1) # share of each category on the test side
     group: str | None = None                 # column whose equal values stay on one side; the prompt's text unless given
 
+# %% ../nbs/09_experiment.ipynb #cd2c4590
 class ProbeSettings(Section):
     "How the probes are fitted"
     alpha: float = Field(1., ge=0)           # ridge penalty
@@ -75,6 +76,7 @@ class ProbeSettings(Section):
     penalty: Literal['sum', 'mean'] = 'sum'  # which reading of eq. (3): alpha beside the sum of squares or their mean
     fit_intercept: bool = True               # is there a constant term?
 
+# %% ../nbs/09_experiment.ipynb #ade18a21
 class RoutingSettings(Section):
     "How routing is judged"
     cost: Literal['params_b', 'price', 'call_price'] = 'params_b' # which column of the pool is a model's cost
@@ -107,6 +109,7 @@ class CollectSettings(Section):
     engine: EngineSettings = EngineSettings() # who draws them
     reward_models: list[RewardModelSettings] # who scores them
 
+# %% ../nbs/09_experiment.ipynb #0ad15341
 class PlanSettings(Section):
     "What `erp plan` reckons with: assumptions, unless you measured"
     prompt_tokens: float = 150               # mean length of a prompt
@@ -171,6 +174,7 @@ def explain(fault # one of pydantic's error dicts
 # %% ../nbs/09_experiment.ipynb #cffe108a
 QUICK = dict(routing=dict(splits=3, zooter=False)) # what `--quick` changes, whatever the experiment
 
+# %% ../nbs/09_experiment.ipynb #eecf161d
 def merged(base, # a dict of dicts
            change # the same, with what is different
           ) -> dict:
@@ -178,6 +182,7 @@ def merged(base, # a dict of dicts
     if not isinstance(base, dict) or not isinstance(change, dict): return change
     return {**base, **{k: merged(base.get(k), v) for k, v in change.items()}}
 
+# %% ../nbs/09_experiment.ipynb #bf4fba03
 def pick_variant(raw, # an experiment file's content
                  variant # its name, or None
                 ) -> dict: # the content without `variants`
@@ -269,6 +274,7 @@ def is_done(self: Run, name, # the stage
     note = self.notes.get(name, {})
     return note.get('key') == key and note.get('outputs') == {o: file_digest(self/o) for o in outputs}
 
+# %% ../nbs/09_experiment.ipynb #f4f402ee
 @patch
 def stage(self: Run, name, # what to call it
           depends, # all that the result depends on; anything that JSON can write
@@ -282,6 +288,7 @@ def stage(self: Run, name, # what to call it
     make()
     self.note(name, key, outputs, time.perf_counter() - start)
 
+# %% ../nbs/09_experiment.ipynb #0da9f475
 @patch
 def note(self: Run, name, key, outputs, seconds):
     "Remember that a stage was done"
@@ -319,6 +326,7 @@ def timed(f, # a function
     try: f(**arguments); return None, time.perf_counter() - start
     except (ErpError, MemoryError, RuntimeError, ImportError) as e: return in_words(e), time.perf_counter() - start
 
+# %% ../nbs/09_experiment.ipynb #88972fdb
 def in_processes(jobs, # dict: name -> (function, arguments)
                  workers, # how many at a time; 0: in this process
                  preload=() # modules that every job imports
@@ -331,6 +339,7 @@ def in_processes(jobs, # dict: name -> (function, arguments)
         waiting = {threads.submit(alone, job): name for name, job in jobs.items()}
         for done in as_completed(waiting): yield waiting[done], done.result()
 
+# %% ../nbs/09_experiment.ipynb #89e4c5af
 def in_one_process(f, arguments) -> tuple: # as `timed`
     "Run one job in a fresh process"
     start = time.perf_counter()
@@ -474,6 +483,7 @@ def fit_router(tables, # a score table
     if nulls := int(tables.rewards.reward.isna().sum()): says += f'\n{nulls} of {len(tables.rewards)} rewards are null (not scored) and were left out.'
     return Router(*fit_all(data, alpha, embedder, costs)), says
 
+# %% ../nbs/09_experiment.ipynb #c5862633
 def fit_all(data, # RoutingData
             alpha, # penalty of plain probes; None: shrunken ones
             embedder, costs # of the router
@@ -482,7 +492,6 @@ def fit_all(data, # RoutingData
     probes = fit_shrunk(data, costs) if alpha is None else ExpectedRewardProbes(alpha=alpha).fit(data.X, data.Y)
     unseen = probes.out_of_fold_ if alpha is None else probes.loo_predict(data.X, data.Y)
     return probes, data.pool, embedder, 0., costs, unseen
-
 
 # %% ../nbs/09_experiment.ipynb #37ecec1a
 def slug(reward_model # a name; on a hub it may have slashes
@@ -496,6 +505,7 @@ def first_turn(conversation) -> str: # '' where there is none
     said = next((t for t in conversation if t.get('from', t.get('role')) in ('human', 'user')), {})
     return str(said.get('value', said.get('content')) or '').strip()
 
+# %% ../nbs/09_experiment.ipynb #9bc1a992
 def conversation_prompts(files, # Parquet files with `conversations` and `source`
                          categories, # source -> category
                          where # what to call the dataset in messages
@@ -525,6 +535,7 @@ def dataset_files(dataset, # a name on the hub, or a folder
     if not found: raise ErpError(f'{dataset}: no Parquet files in {folder}.')
     return found
 
+# %% ../nbs/09_experiment.ipynb #4309f3da
 def load_prompts(settings # PromptSettings
                 ) -> pd.DataFrame: # prompts
     "The prompts to ask; raises `ErpError` where a category has too few"
@@ -565,6 +576,7 @@ def sample_job(prompts, # file
     table = sample(read_table(prompts, 'prompts'), open_engine(engine, row, base), settings=settings, folder=shards, progress=sys.stderr.isatty())
     write_table(table, out, 'responses', about=table.attrs)
 
+# %% ../nbs/09_experiment.ipynb #abe17bb3
 def score_job(prompts, # file
               responses, # files
               out, # file to write: rewards
@@ -629,6 +641,7 @@ def make_check(run, # a Run, after `make_prompts`
 # %% ../nbs/09_experiment.ipynb #a44271a1
 UNRELATED = {'concurrency', 'api_key_env', 'retries', 'timeout', 'ray'} # settings that change no result
 
+# %% ../nbs/09_experiment.ipynb #4ff0f54c
 def weights_digest(path # a folder, a name, or `module:function`
                   ) -> str:
     "What tells one set of weights from another: for a folder its content, for a function its source and that of its file, else the name"
@@ -636,6 +649,7 @@ def weights_digest(path # a folder, a name, or `module:function`
     if not re.fullmatch(r'[\w.]+:\w+', str(path)): return str(path)
     return f"{path} {source_of(load_function(path))} {source_of(sys.modules[path.split(':')[0]])}"
 
+# %% ../nbs/09_experiment.ipynb #c55a49ce
 def response_key(c, # CollectSettings
                  row # of the pool
                 ) -> list:
@@ -643,6 +657,7 @@ def response_key(c, # CollectSettings
     row, near = {k: v for k, v in row.items() if k not in COSTS and pd.notna(v)}, Path(c.pool).parent/str(row.get('path', ''))
     return [c.engine.model_dump(exclude=UNRELATED), c.sampling.model_dump(), row, weights_digest(near) if 'path' in row and near.is_dir() else '']
 
+# %% ../nbs/09_experiment.ipynb #e865ecea
 def shards_key(key # from `response_key`
               ) -> list:
     "The same without what may differ between parts of one table: how many samples, and which server serves the model"
@@ -759,6 +774,7 @@ def notebook(name # 'reward_model' or 'report'
     if not path.exists(): raise ErpError(f'{path}: the study notebooks are not here. Install from a clone of the project: pip install -e ".[embed,notebooks]".')
     return path
 
+# %% ../nbs/09_experiment.ipynb #5acde2d6
 def execute(name, # 'reward_model' or 'report'
             out, # where to keep the executed notebook
             parameters # what papermill puts in
@@ -814,6 +830,7 @@ def study_job(run, # the folder of a run, absolute
     execute('reward_model', out/'study.ipynb', dict(parameters, tables_folder=str(run/'tables'), embeddings_file=str(run/'embeddings.parquet'), out=str(out)))
     to_html(out/'study.ipynb')
 
+# %% ../nbs/09_experiment.ipynb #e0ff8ddf
 def make_studies(run, # a Run, after `make_embeddings`
                  experiment # an Experiment
                 ):
@@ -823,7 +840,6 @@ def make_studies(run, # a Run, after `make_embeddings`
         name, parameters = slug(rm), dict(study_parameters(experiment), reward_model=rm)
         todo[f'study {rm}'] = study_depends(run, parameters), [f'{name}/{f}' for f in study_files], study_job, dict(run=here, out=here/name, parameters=parameters, workers=experiment.workers)
     run.stages(todo, experiment.workers)
-
 
 # %% ../nbs/09_experiment.ipynb #895628c6
 def make_report(folder # the folder of a run

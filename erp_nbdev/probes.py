@@ -166,6 +166,7 @@ def check_numbers(y # DataFrame prompt × model
         bad = np.flatnonzero(pd.to_numeric(col, errors='coerce').isna() & col.notna())
         if len(bad): raise ErpError(f"model '{c}': got {col.iloc[bad[0]]!r} in row {bad[0]}, expected a number, or NaN for not sampled. Mend the scores.")
 
+# %% ../nbs/04_probes.ipynb #36c58b4d
 def check_rewards(Y, # float64 [n, M], NaN = not sampled
                   names # [M] names of the models
                  ):
@@ -626,6 +627,7 @@ def check_embedder(card, # of a saved file
 # %% ../nbs/04_probes.ipynb #d6c58d47
 PROBES = {'ExpectedRewardProbes': ExpectedRewardProbes} # by name, as a saved file has it; chapter 07 adds its own
 
+# %% ../nbs/04_probes.ipynb #bd1a7b91
 def load_probes(path, # a file that `save_probes` wrote
                 embedder=None # the `Embedder` (or its identity) that will make the vectors; None: not checked
                ) -> tuple: # fitted probes, and the card
@@ -643,4 +645,3 @@ def load_probes(path, # a file that `save_probes` wrote
     learned |= dict(models=card['models'], n_features_in=tensors['coef'].shape[1], digest=np.array([card['training_digest'][m] for m in card['models']]))
     for k, v in learned.items(): setattr(probes, f'{k}_', v)
     return probes, card | {'pool': card['pool'] and check_table(pd.DataFrame(card['pool']), 'pool', str(path))}
-

@@ -110,6 +110,7 @@ def score_prompts(rows, # some prompts' part of `known_rewards`
     if len(failed) == len(batches): unanswered(model.name, failed)
     return failed
 
+# %% ../nbs/02_rewards.ipynb #cd27fd66
 def unanswered(name, # of the reward model
                failed # list of exceptions
               ):
@@ -170,6 +171,7 @@ def pair_tokens(tokenizer, pairs) -> list: # of lists of (token, type)
     got = tokenizer([p for p, _ in pairs], [r for _, r in pairs], verbose=False) if pairs else dict(input_ids=[])
     return [list(zip(ids, types)) for ids, types in zip(got['input_ids'], got.get('token_type_ids') or ([0]*len(t) for t in got['input_ids']))]
 
+# %% ../nbs/02_rewards.ipynb #6320ddeb
 def chat_tokens(tokenizer, pairs, # list of (prompt, response)
                 name, # of the model, for messages
                 end=None, # a token that must stand at the end, if any
@@ -533,11 +535,11 @@ async def ask_all(self: JudgeRewardModel, batches, put, stop):
     async with openai.AsyncOpenAI(**self.client) as client, asyncio.TaskGroup() as group:
         for _ in range(self.concurrency): group.create_task(worker(client))
 
+# %% ../nbs/02_rewards.ipynb #70582307
 @patch
 def answer(self: JudgeRewardModel, batches):
     "Marks, or errors, as they come"
     yield from from_thread(lambda put, stop: self.ask_all(batches, put, stop))
-
 
 # %% ../nbs/02_rewards.ipynb #15bedb74
 PAPER = {'OpenAssistant/reward-model-deberta-v3-large-v2': PairRewardModel, 'Ray2333/GRM-Gemma-2B-rewardmodel-ft': ChatRewardModel, 'internlm/internlm2-7b-reward': InternLM2RewardModel}
@@ -562,6 +564,7 @@ def reward_model_class(which, feed=None, engine='transformers', **kw) -> type: #
     if engine == 'vllm': return VllmRewardModel
     return FEEDS.get(feed) or PAPER.get(which) or feed_of(model_folder(which, kw.get('revision'), weights=None)[0])
 
+# %% ../nbs/02_rewards.ipynb #b41ad345
 def get_reward_model(which, # a name on the hub, a folder, 'module:function' or 'judge'
                      name=None, # what the tables call it; `which` unless given
                      feed=None, # 'pair' or 'chat'; None: what the checkpoint says
@@ -574,7 +577,6 @@ def get_reward_model(which, # a name on the hub, a folder, 'module:function' or 
     if cls is JudgeRewardModel: return cls(name=name, **kw)
     if cls is FunctionRewardModel: return cls(load_function(which), name or which, **kw)
     return cls(str(which), name, **kw)
-
 
 # %% ../nbs/02_rewards.ipynb #6d6713c4
 def unknown(which) -> str:

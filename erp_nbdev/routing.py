@@ -344,6 +344,7 @@ def fit(self:Zooter,
     with one_thread(): self.layers_ = train_zooter((X - self.mean_)/self.scale_, target/target.sum(1, keepdims=True), hold, self.hidden, self.epochs, self.seed)
     return self
 
+# %% ../nbs/08_routing.ipynb #c7a061a4
 @patch
 def scores(self:Zooter,
     X, # [n, d] prompt vectors
@@ -622,6 +623,7 @@ def nondecreasing_hull(
         hull.append((c, r))
     return tuple(np.array(hull, float).T)
 
+# %% ../nbs/08_routing.ipynb #e11beaed
 def aiq(
     cost, # [P] mean cost of each point
     reward, # [P] mean reward of each point
@@ -795,6 +797,7 @@ def save(self:Router,
         if self.train_predictions is not None: tensors['train_predictions'] = self.train_predictions
         Path(tmp).write_bytes(seal(tensors, written))
 
+# %% ../nbs/08_routing.ipynb #7623d4d6
 @patch(cls_method=True)
 def load(cls:Router,
     path, # file written by `Router.save`

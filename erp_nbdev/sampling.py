@@ -116,6 +116,7 @@ def check_about(self: Shards):
         if was.get(k) != self.about.get(k): raise ErpError(f"{self.folder}: what is here was made with {k} = {was.get(k)!r}, and now it is {self.about.get(k)!r}. "
                                                            'Take another folder, or remove this one.')
 
+# %% ../nbs/01_sampling.ipynb #85cc434f
 @patch
 def flush(self: Shards):
     "Write the rows that wait, as one more file"
@@ -132,6 +133,7 @@ def table(self: Shards, columns=None) -> pd.DataFrame: # all rows, on disk and w
     if self.rows or not parts: parts.append(pd.DataFrame(self.rows, columns=self.columns)[columns or self.columns])
     return pd.concat(parts, ignore_index=True)
 
+# %% ../nbs/01_sampling.ipynb #cecda146
 @patch
 @contextmanager
 def open(self: Shards):
@@ -146,7 +148,6 @@ def open(self: Shards):
         try: yield self
         finally: self.flush()
 
-
 # %% ../nbs/01_sampling.ipynb #a8112a2a
 def requests(prompts, # the prompts table
              model, # an engine
@@ -157,9 +158,11 @@ def requests(prompts, # the prompts table
     return [Request(i, p, prompt_seed(settings.seed, model.name, i), tuple(range(settings.n)), None if t is None else tuple(t))
             for i, p, t in zip(prompts.prompt_id, prompts.prompt, encoded)]
 
+# %% ../nbs/01_sampling.ipynb #66404623
 class WindowWarning(UserWarning):
     "Some prompts do not fit a model's window: their responses are null"
 
+# %% ../nbs/01_sampling.ipynb #e890bf7e
 def too_long(asked, # list of Request
              model # an engine
             ) -> list: # those that leave no room for an answer
@@ -172,6 +175,7 @@ def too_long(asked, # list of Request
 # %% ../nbs/01_sampling.ipynb #898e741e
 RESPONSE_COLUMNS = ['prompt_id', 'sample', 'response', 'finish_reason', 'prompt_tokens', 'completion_tokens', 'asked']
 
+# %% ../nbs/01_sampling.ipynb #edcb1c29
 class ModelShards(Shards):
     "Shards of the responses of one model, whose name stands in every row"
     key = ['prompt_id', 'asked', 'sample']
@@ -184,13 +188,13 @@ class ModelShards(Shards):
     def have(self): # (prompt_id, asked) -> set of samples
         return self.table(self.key).groupby(self.key[:2])['sample'].agg(set).to_dict()
 
+# %% ../nbs/01_sampling.ipynb #ebca2a2a
 def missing(units, # lists of Request
             have # from `ModelShards`: (prompt_id, asked) -> set of samples
            ) -> list: # the same without what is there
     "What is still to be asked"
     left = [[replace(r, samples=tuple(s for s in r.samples if s not in there)) for r in unit for there in [have.get((r.prompt_id, r.asked), ())]] for unit in units]
     return [u for u in ([r for r in unit if r.samples] for unit in left) if u]
-
 
 # %% ../nbs/01_sampling.ipynb #72a85c13
 def sample(prompts, # the prompts table
@@ -266,6 +270,7 @@ def folder_digest(folder) -> str: # 64 hexadecimal digits
             while block := f.read(2**20): h.update(block)
     return h.hexdigest()
 
+# %% ../nbs/01_sampling.ipynb #6d8d6531
 def model_folder(name, # a folder, or a name on the Hugging Face hub
                  revision=None, # digest or commit; None: whatever is there
                  code=False, # fetch the repository's Python files too?
@@ -282,7 +287,6 @@ def model_folder(name, # a folder, or a name on the Hugging Face hub
     try: folder = snapshot_download(str(name), revision=revision or None, allow_patterns=wanted)
     except Exception as e: raise ErpError(f"{name}: cannot be fetched from the Hugging Face hub ({type(e).__name__}). Check the name, the revision and the network.") from e
     return Path(folder), Path(folder).name
-
 
 # %% ../nbs/01_sampling.ipynb #d543c337
 def check_buffers(model, # a transformers model, just loaded
@@ -321,6 +325,7 @@ class TokenEngine(Engine):
         texts = [chat_text(self.tokenizer, p, settings, self.name) for p in prompts]
         return self.tokenizer(texts, add_special_tokens=not settings.chat_template, verbose=False)['input_ids'] if texts else []
 
+# %% ../nbs/01_sampling.ipynb #695a7571
 class TransformersEngine(TokenEngine):
     "A language model in this process, by transformers; its weights are loaded for the first answer"
     def __init__(self, path, # a folder, or a name on the hub
@@ -346,18 +351,19 @@ class TransformersEngine(TokenEngine):
     @cached_property
     def end(self): return end_tokens(self.model, self.tokenizer)
 
-
 # %% ../nbs/01_sampling.ipynb #887f193d
 def check_trust(name, revision): # of a model whose repository's code, or pickle, is to be used
     "Raise `ErpError` unless it is said exactly which"
     if not re.fullmatch('[0-9a-f]{40}|[0-9a-f]{64}', revision or ''):
         raise ErpError(f"{name}: trust_remote_code needs a revision, got {revision!r}. Give the full commit (40 hexadecimal digits), or a folder's digest (64), whose files you have looked at.")
 
+# %% ../nbs/01_sampling.ipynb #7b00386a
 def check_dtype(name, dtype): # of a model
     "Raise `ErpError` for a number format that torch does not have"
     known = ('auto', 'float32', 'bfloat16', 'float16')
     if dtype not in known: raise ErpError(f"{name}: dtype is {dtype!r}, expected one of {', '.join(known)}.{suggest(dtype, known)}")
 
+# %% ../nbs/01_sampling.ipynb #9c7eeb86
 def load_tokenizer(path, name, revision=None, trust_remote_code=False, # as for `TransformersEngine`
                    weights='safetensors' # which weights to fetch: 'safetensors', 'bin' or None
                   ) -> tuple: # (folder, the revision found, configuration, tokenizer)
@@ -368,7 +374,6 @@ def load_tokenizer(path, name, revision=None, trust_remote_code=False, # as for 
     folder, revision = model_folder(path, revision, trust_remote_code, weights)
     with quietly(name):
         return folder, revision, *(a.from_pretrained(folder, trust_remote_code=trust_remote_code) for a in (transformers.AutoConfig, transformers.AutoTokenizer))
-
 
 # %% ../nbs/01_sampling.ipynb #63e360a0
 def load_weights(kind, # 'AutoModelForCausalLM', 'AutoModelForSequenceClassification' or 'AutoModel'
@@ -417,6 +422,7 @@ def uniforms(request, # a Request
     "The random numbers of a prompt's samples, each from its own seed"
     return np.stack([np.random.Generator(np.random.Philox(key=request.seed + s)).random(length) for s in request.samples])
 
+# %% ../nbs/01_sampling.ipynb #c4a65ccd
 def draw(logits, # [rows, vocabulary]
          u, # [rows], in [0, 1)
          settings # SamplingSettings
@@ -439,6 +445,7 @@ def units(self: TransformersEngine, requests, settings):
     lengths = [settings.n*(len(r.tokens) + settings.max_tokens) for r in requests]
     return [[requests[i] for i in at] for at in length_batches(lengths, max(1, self.max_rows//settings.n), self.max_batch_tokens)] if requests else []
 
+# %% ../nbs/01_sampling.ipynb #eb9f8dd3
 @patch
 def prefill(self: TransformersEngine, unit):
     "The prompts' cache and next-token logits, a row for each sample that is wanted"
@@ -468,6 +475,7 @@ def decode(self: TransformersEngine, cache, logits, mask, u, limit, settings):
         logits = self.model(input_ids=new[:, None], attention_mask=mask, position_ids=mask.sum(1, keepdim=True) - 1, past_key_values=cache, use_cache=True).logits[:, -1]
     return out
 
+# %% ../nbs/01_sampling.ipynb #6d71896a
 @patch
 def stopped(self: TransformersEngine, tokens, settings) -> bool:
     "Does the text hold one of the stop strings?"
@@ -485,6 +493,7 @@ def generate(self: TransformersEngine, unit, settings):
     which = [(r, s) for r in unit for s in r.samples]
     return [r.row(s, *self.ended(tokens, settings), len(tokens)) for (r, s), tokens in zip(which, out)]
 
+# %% ../nbs/01_sampling.ipynb #f3005ae4
 @patch
 def ended(self: TransformersEngine, tokens, settings) -> tuple: # (text, finish_reason)
     "The text of a response, and why it ended"
@@ -534,10 +543,12 @@ def runs(samples # increasing numbers
     "Consecutive numbers together: (0, 1, 4) gives (0, 1) and (4,)"
     return [tuple(int(s) for s in part) for part in np.split(np.asarray(samples, int), np.flatnonzero(np.diff(samples) != 1) + 1)]
 
+# %% ../nbs/01_sampling.ipynb #f889ba8e
 @patch
 def units(self: VllmEngine, requests, settings):
     return [requests[i:i + self.chunk] for i in range(0, len(requests), self.chunk)]
 
+# %% ../nbs/01_sampling.ipynb #476a4e58
 @patch
 def generate(self: VllmEngine, unit, settings):
     "Rows of a chunk of requests; consecutive samples of a prompt go as one request of vLLM's, which numbers their seeds as we do"
@@ -548,7 +559,6 @@ def generate(self: VllmEngine, unit, settings):
                              max_tokens=settings.max_tokens, stop=list(settings.stop) or None) for r, samples in asked]
     outs = self.llm.generate([dict(prompt_token_ids=list(r.tokens)) for r, _ in asked], params, use_tqdm=False)
     return [r.row(s, o.text, o.finish_reason, len(o.token_ids)) for (r, samples), out in zip(asked, outs) for s, o in zip(samples, itertools.cycle(out.outputs))]
-
 
 # %% ../nbs/01_sampling.ipynb #610a8afe
 class OpenAIEngine(Engine):
@@ -579,6 +589,7 @@ def call_arguments(self: OpenAIEngine, request, settings, sample, n):
     system = [dict(role='system', content=settings.system_prompt)] if settings.system_prompt else []
     return common | dict(messages=[*system, dict(role='user', content=request.prompt)])
 
+# %% ../nbs/01_sampling.ipynb #d70bfb53
 @patch
 async def call(self: OpenAIEngine, client, request, settings, samples) -> list: # rows; fewer than asked for, perhaps
     "Ask once for some samples, and again where the answer is none; raises `ValueError` if it stays so"
@@ -588,7 +599,6 @@ async def call(self: OpenAIEngine, client, request, settings, samples) -> list: 
         if rows := self.rows_of(made, request, settings, samples): return rows
         if wait is not None: await asyncio.sleep(wait)
     raise ValueError('an answer without text')
-
 
 # %% ../nbs/01_sampling.ipynb #090e8bef
 @patch
@@ -610,6 +620,7 @@ def room_in(error) -> int: # tokens left for the answer, 0 or less where there i
     asked = re.search(r'(\d+) (?:input tokens|tokens from the input|in the messages|in your prompt|prompt tokens)', text)
     return int(window[1]) - int(asked[1]) if window and asked else 0
 
+# %% ../nbs/01_sampling.ipynb #a24e0560
 @patch
 async def fetch(self: OpenAIEngine, client, request, settings, put):
     "Put the rows of all wanted samples of a prompt as they come; raises what the `openai` package raises, or `ValueError`"
@@ -626,7 +637,6 @@ async def fetch(self: OpenAIEngine, client, request, settings, put):
             rows = await self.call(client, request, settings, left[:1])     # if one alone is answered, it was `n` that was refused
         if len(rows) == 1 < len(together): self.takes_n = False
         put(rows); left = left[len(rows):]
-
 
 # %% ../nbs/01_sampling.ipynb #7542f895
 def from_thread(work # an async function of (put, stop): `put` what is ready; when `stop` is set, begin nothing more
@@ -659,6 +669,7 @@ async def converse(self: OpenAIEngine, units, settings, put, stop):
     async with openai.AsyncOpenAI(**self.client) as client, asyncio.TaskGroup() as group:
         for _ in range(self.concurrency): group.create_task(worker(client))
 
+# %% ../nbs/01_sampling.ipynb #0e0d7d54
 @patch
 def answer(self: OpenAIEngine, units, settings):
     "Rows as they come; raises `ErpError` at the end if some did not, or early if none does"
@@ -670,7 +681,6 @@ def answer(self: OpenAIEngine, units, settings):
     if failed: raise ErpError(f'{self.name}: {len(failed)} of {sum(map(len, units))} prompts went unanswered; the first: {failed[0][0].prompt_id} ({failed[0][1]}). '
                               'The others are kept. Run it again to ask only for these.')
 
-
 # %% ../nbs/01_sampling.ipynb #524cd8cb
 class RaySettings(BaseModel):
     "How a model is spread over machines"
@@ -680,6 +690,7 @@ class RaySettings(BaseModel):
     cpus: float = Field(1, gt=0)              # of each copy
     address: str | None = None                # of a Ray cluster; None: this machine
 
+# %% ../nbs/01_sampling.ipynb #ae36be00
 class EngineSettings(BaseModel):
     "Which engine samples"
     model_config = ConfigDict(extra='forbid', frozen=True)
@@ -752,6 +763,7 @@ def start_ray(settings # RaySettings
     ray.init(**here, include_dashboard=False, logging_level='ERROR', log_to_driver=False)
     ray.data.DataContext.get_current().enable_progress_bars = False      # `sample` shows its own
 
+# %% ../nbs/01_sampling.ipynb #6e4c3ec0
 @patch
 def actors(self: RayEngine) -> dict: # arguments of `map_batches`
     "How many workers, and what each takes"
@@ -759,7 +771,6 @@ def actors(self: RayEngine) -> dict: # arguments of `map_batches`
     import ray
     return dict(compute=ray.data.ActorPoolStrategy(size=self.ray.actors), num_cpus=self.ray.cpus, num_gpus=split if self.ray.gpus is None else self.ray.gpus,
                 batch_size=self.inner.concurrency if self.inner.kind == 'openai' else 1)
-
 
 # %% ../nbs/01_sampling.ipynb #2ba42f4f
 @patch

@@ -252,6 +252,7 @@ def out_of_fold(u, # `Cut` of the vectors
 # %% ../nbs/07_shrinkage.ipynb #f69970b4
 LAMBDAS = 0., .01, .02, .05, .1, .2, .4 # in standard deviations of the differences, for the whole range of costs
 
+# %% ../nbs/07_shrinkage.ipynb #61b8820e
 def gains(P, # float [k, n, M]: out-of-fold predictions of k candidates
           D, # float [n, M]: differences to judge them by
           incumbent, # float [M]: mean differences; the model that is best by them is what one has otherwise
@@ -411,6 +412,7 @@ ShrunkProbes.kept = dict(tensors=('coef', 'intercept', 'level', 'means', 'catego
                                   'near_vectors', 'near_effects', 'near_weights', 'centre', 'posterior', 'errors'),
                          card=('n_rows', 'single_output', 'candidates', 'weights', 'gain', 'gain_se', 'category_names', 'kind_sizes', 'far', 'level_alpha', 'level_intercept'))
 
+# %% ../nbs/07_shrinkage.ipynb #988ee327
 @patch
 def _keep(self: ShrunkProbes, v, p, by, best, sizes): # Vectors, Pieces, weights by family, which penalty is the level's, `_sizes`
     "The mixture as tensors: a probe per model, a classifier, effects of categories, kinds and neighbours, already multiplied by their weights"

@@ -225,6 +225,7 @@ def read_pool(path # a YAML file with a list `models:`
         raise ErpError(f"{path}: expected a list under `models:`, each with `model` and `params_b`; see tests_data/embedded/pool.yaml for one.")
     return check_table(pd.DataFrame(models), 'pool', str(path))
 
+# %% ../nbs/00_tables.ipynb #b4736124
 def write_pool(pool, # the pool table
                path # the YAML file
               ):
@@ -288,6 +289,7 @@ def read(cls: Tables, folder, # a folder with prompts, rewards, pool.yaml
                read_pool(pool) if pool.exists() else pd.DataFrame(dict(model=sorted(rewards.model.unique()))),
                read_table(find_table(folder, 'responses'), 'responses') if responses else None)
 
+# %% ../nbs/00_tables.ipynb #a706ba17
 @patch
 def write(self: Tables, folder # made if it is not there
          ):
@@ -534,11 +536,13 @@ def take(self: RoutingData, rows # bool mask or positions of prompts
     per_prompt = ('prompt_ids', 'categories', 'groups', 'X', 'R', 'train')
     return replace(self, **{f: getattr(self, f)[rows] for f in per_prompt})
 
+# %% ../nbs/00_tables.ipynb #15d1df18
 @patch
 def halves(self: RoutingData) -> tuple: # (train, test)
     "The prompts to learn from and the prompts to be judged on"
     return self.take(self.train), self.take(~self.train)
 
+# %% ../nbs/00_tables.ipynb #fd9fb0f6
 @patch
 def split(self: RoutingData, seed, # seeds the split
           test_size=.5 # share of each category that goes to the test side
@@ -575,6 +579,7 @@ def check_sides(category, # category of each prompt
     for c, side in sides.eq(0).stack()[lambda s: s].index:
         raise ErpError(f"category '{c}' has no prompt on the {side} side of the split; expected some on both. Draw the split anew, or merge categories.")
 
+# %% ../nbs/00_tables.ipynb #315682d5
 def check_scored(R, # rewards [N, M, K]
                  models, # names of the second axis
                  reward_model, # whose rewards they are
