@@ -6,7 +6,7 @@
 __all__ = ['LAMBDAS', 'differences', 'sums', 'weighted_mean', 'category_effects', 'fill_missing', 'model_means', 'find_kinds',
            'nearest', 'Vectors', 'know', 'Pieces', 'learn', 'candidates', 'stratified_folds', 'Cut', 'cut', 'held_out',
            'out_of_fold', 'gains', 'exponential_weights', 'target_noise', 'noise_weights', 'ShrunkProbes',
-           'familiar_distance', 'fit_shrunk']
+           'familiar_distance', 'conformal_quantile', 'fit_shrunk']
 
 # %% ../nbs/07_shrinkage.ipynb #e9febf42
 from dataclasses import dataclass
@@ -408,8 +408,8 @@ def _mix(self: ShrunkProbes, X, Y, c, groups, noise, cost): # vectors, rewards, 
     for k in self.kept['tensors']: setattr(self, f'{k}_', np.ascontiguousarray(getattr(self, f'{k}_'), float))     # as a file will have it, to the last bit
 
 # %% ../nbs/07_shrinkage.ipynb #d6781a5a
-ShrunkProbes.kept = dict(tensors=('coef', 'intercept', 'level', 'means', 'category_coef', 'category_intercept', 'category_effects', 'kind_centres', 'kind_effects',
-                                  'near_vectors', 'near_effects', 'near_weights', 'centre', 'posterior', 'errors'),
+ShrunkProbes.kept = dict(tensors=('coef', 'intercept', 'level', 'means', 'averages', 'category_coef', 'category_intercept', 'category_effects', 'kind_centres', 'kind_effects',
+                                  'near_vectors', 'near_effects', 'near_weights', 'centre', 'posterior', 'errors', 'deviations'),
                          card=('n_rows', 'single_output', 'candidates', 'weights', 'gain', 'gain_se', 'category_names', 'kind_sizes', 'far', 'level_alpha', 'level_intercept'))
 
 # %% ../nbs/07_shrinkage.ipynb #988ee327
@@ -417,7 +417,8 @@ ShrunkProbes.kept = dict(tensors=('coef', 'intercept', 'level', 'means', 'catego
 def _keep(self: ShrunkProbes, v, p, by, best, sizes): # Vectors, Pieces, weights by family, which penalty is the level's, `_sizes`
     "The mixture as tensors: a probe per model, a classifier, effects of categories, kinds and neighbours, already multiplied by their weights"
     coef, clf = v.f.V @ p.coef, v.classifier                                           # [A, d, M + 1]
-    self.means_, self.level_, self.level_intercept_ = p.mean, coef[best, :, -1], float(p.centre[-1] - v.mean @ coef[best, :, -1])
+    self.means_, self.averages_ = p.mean, p.mean + p.centre[-1]
+    self.level_, self.level_intercept_ = coef[best, :, -1], float(p.centre[-1] - v.mean @ coef[best, :, -1])
     self.coef_ = np.tensordot(by['vector'], coef[:, :, :-1], 1).T
     self.intercept_ = by['vector'].sum()*p.centre[:-1] - self.coef_ @ v.mean
     two = clf is not None and len(clf.classes_) == 2      # scikit-learn keeps one row for two classes
@@ -439,18 +440,18 @@ def predict(self: ShrunkProbes, X # float [n, d]: a vector per prompt
     "The expected reward of every model on every prompt"
     check_is_fitted(self)
     X = validate_data(self, X, reset=False, dtype=np.float64)
-    return np.concatenate([(x @ self.level_ + self.level_intercept_)[:, None] + self._differences(x) for x in np.array_split(X, range(2000, len(X), 2000))])
+    return np.concatenate([self._follow(x) for x in np.array_split(X, range(2000, len(X), 2000))])
 
 # %% ../nbs/07_shrinkage.ipynb #46a309bd
 @patch
-def _differences(self: ShrunkProbes, x): # float [n, d], not too many at once
-    "What the mixture says of the differences; the models' means for unfamiliar prompts"
+def _follow(self: ShrunkProbes, x): # float [n, d], not too many at once
+    "Level and mixture; what the models earn on average for unfamiliar prompts"
     D = self.means_ + x @ self.coef_.T + self.intercept_
     if len(self.category_effects_): D += softmax(x @ self.category_coef_.T + self.category_intercept_, axis=1) @ self.category_effects_
     for end, k in zip(np.cumsum(self.kind_sizes_).astype(int), self.kind_sizes_): D += self.kind_effects_[end - k + nearest(x, self.kind_centres_[end - k:end])[0][:, 0]]
     if len(self.near_weights_): D += np.einsum('k,nkm->nm', self.near_weights_, self.near_effects_[nearest(x, self.near_vectors_, len(self.near_weights_))[0]])
     for w, e in getattr(self, 'others_', ()): D += w*np.asarray(e.predict(x)).reshape(D.shape)
-    return np.where(self.unfamiliar(x)[:, None], self.means_, D)
+    return np.where(self._strange(x)[:, None], self.averages_, (x @ self.level_ + self.level_intercept_)[:, None] + D)
 
 # %% ../nbs/07_shrinkage.ipynb #ddfce262
 def familiar_distance(v, # `Vectors` of the training prompts
@@ -459,7 +460,8 @@ def familiar_distance(v, # `Vectors` of the training prompts
                      ) -> float: # squared distance; None where nothing can be said
     "How far from its nearest neighbour (of another group) all but a few training prompts are"
     X, own = v.X[v.kept], (np.arange(len(v.X)) if groups is None else groups)[v.kept]
-    apart = np.where(own[:, None] == own, np.inf, euclidean_distances(X, squared=True)).min(1)
+    apart = euclidean_distances(X, squared=True)
+    apart = np.where((own[:, None] == own) | (apart < 1e-9), np.inf, apart).min(1)                 # copies of a prompt are no neighbours
     return float(np.quantile(apart, share)) if share < 1 and np.isfinite(apart).all() else None
 
 # %% ../nbs/07_shrinkage.ipynb #a5dd2390
@@ -477,26 +479,37 @@ def _keep_doubts(self: ShrunkProbes, v, Y, groups, alpha): # Vectors, rewards, g
     self.centre_, self.level_alpha_, self.posterior_ = v.mean, float(alpha), v.f.V*np.sqrt(1/alpha - 1/(v.f.s + alpha))
     h = self._leverage(v.X)
     self.errors_ = np.sort(np.abs(Y - self.out_of_fold_)/np.sqrt(1 + h/(1 - h).clip(1e-9))[:, None], 0)
+    self.deviations_ = np.sort(np.abs(Y - self.averages_), 0)
 
 # %% ../nbs/07_shrinkage.ipynb #582e80e0
 @patch
 def unfamiliar(self: ShrunkProbes, X # float [n, d]: a vector per prompt
               ) -> np.ndarray: # bool [n]
-    "Which prompts are so far from all training prompts that nothing is followed but the models' means"
+    "Which prompts are so far from all training prompts that nothing is followed but what the models earn on average"
     check_is_fitted(self)
-    X = validate_data(self, X, reset=False, dtype=np.float64)
-    return np.zeros(len(X), bool) if self.far_ is None else nearest(X, self.near_vectors_)[1][:, 0] > self.far_
+    return self._strange(validate_data(self, X, reset=False, dtype=np.float64))
+
+@patch
+def _strange(self: ShrunkProbes, x): # float [n, d]
+    "The same, of an array"
+    return np.zeros(len(x), bool) if self.far_ is None else nearest(x, self.near_vectors_)[1][:, 0] > self.far_
 
 # %% ../nbs/07_shrinkage.ipynb #94c74985
+def conformal_quantile(errors, # float [n, M]: sizes of errors, sorted, NaN at the end
+                       level # share of new errors that are to be no larger
+                      ) -> np.ndarray: # [M]; infinite where too few errors are known
+    "The smallest error that enough new ones stay below, if they are like the old ones (split conformal prediction; Vovk et al. 2005)"
+    n = np.isfinite(errors).sum(0)
+    k = np.ceil(level*(n + 1)).astype(int)
+    return np.where(k > n, np.inf, errors[np.minimum(k, n) - 1, np.arange(len(n))])
+
 @patch
 def predict_interval(self: ShrunkProbes, X, # float [n, d]: a vector per prompt
                      level=.9 # how many prompts like those learned from it is to hold, as a share
-                    ) -> tuple: # low and high, [n, M] each; infinite where too few errors are known for the level
-    "Intervals for the mean of samples like those of the training prompts: out-of-fold errors, scaled by the ridge posterior (conformal; Vovk et al. 2005)"
-    P, n = self.predict(X), np.isfinite(self.errors_).sum(0)
-    k = np.ceil(level*(n + 1)).astype(int)
-    q = np.where(k > n, np.inf, self.errors_[np.minimum(k, n) - 1, np.arange(len(n))])
-    half = q*np.sqrt(1 + self._leverage(np.asarray(X, float)))[:, None]
+                    ) -> tuple: # low and high, [n, M] each
+    "Intervals for the mean of samples like those of the training prompts, by out-of-fold errors and the scale of the ridge posterior"
+    P, scale = self.predict(X), np.sqrt(1 + self._leverage(np.asarray(X, float)))[:, None]
+    half = np.where(self.unfamiliar(X)[:, None], conformal_quantile(self.deviations_, level), conformal_quantile(self.errors_, level)*scale)
     return P - half, P + half
 
 # %% ../nbs/07_shrinkage.ipynb #cdf15afe
