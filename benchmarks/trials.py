@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np, pandas as pd
 from comparison import EMBEDDED, HERE, pay, read
 from erp_nbdev.routing import call_cost
-from erp_nbdev.shrinkage import ShrunkProbes, candidates, exponential_weights, gains, learn, out_of_fold
+from erp_nbdev.shrinkage import ShrunkProbes, candidate_predictions, exponential_weights, fit_pieces, gains, out_of_fold
 from erp_nbdev.tables import Tables
 
 def mixed(P, Q, D, mean, families, eta=2., groups=None, how='weigh', cost=None, flat=False):
@@ -44,8 +44,8 @@ def one_split(name, data, grouped, seed):
         c, probes = np.unique(train.categories if told else ['']*len(X), return_inverse=True)[1], ShrunkProbes()
         u, sizes = probes._cut(X, c, groups), probes._sizes(len(X))
         P, _, D = out_of_fold(u, Y, probes.alphas, **sizes)
-        p = learn(u.whole, Y, probes.alphas)
-        Q, _ = candidates(p, u.whole.look(Z), **sizes)
+        p = fit_pieces(u.whole, Y, probes.alphas)
+        Q, _ = candidate_predictions(p, u.whole.transform(Z), **sizes)
         P['incumbent'], Q['incumbent'] = np.tile(p.mean, (1, len(Y), 1)), np.tile(p.mean, (1, len(Z), 1))
         for rule, kw in RULES.items():
             if 'cost' in kw and not np.isfinite(cost).all() or not any(f in P for f in kw['families']): continue

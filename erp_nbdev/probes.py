@@ -608,7 +608,7 @@ def save_probes(path, # file to write, `.safetensors`
     "Write fitted probes to one safetensors file, atomically; raises `ErpError` for probes that are not ridge"
     check_is_fitted(probes)
     if getattr(probes, 'estimator', None) is not None:
-        raise ErpError(f'only ridge probes can be saved; these use estimator={probes.estimator!r}, which is code as much as numbers. Fit without estimator=.')
+        raise ErpError(f'only ridge probes can be saved; these use {probes.estimator!r}, which is code as much as numbers. Fit without it.')
     card = probes_card(probes, embedder_identity, **card)
     tensors = {k: np.ascontiguousarray(getattr(probes, f'{k}_'), float) for k in probes.kept['tensors']}
     with atomic_write(path) as tmp: Path(tmp).write_bytes(seal(tensors, card))

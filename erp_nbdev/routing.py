@@ -695,12 +695,12 @@ def plot_win_shares(
 class Router:
     "Prompts in, choices out: probes, pool, costs, embedder and λ; raises `ErpError` when pool and probes do not fit"
     def __init__(self,
-        probes, # fitted `ExpectedRewardProbes`
+        probes, # fitted `ExpectedRewardProbes` or `ShrunkProbes`
         pool, # pool table with (at least) the models of the probes
         embedder=None, # an Embedder, or its identity (dict: name, revision, pooling) from which it is made when needed
         lam=0., # λ ≥ 0 used when a call gives neither λ nor budget
         cost=None, # [M] cost of a call in the order of the pool, NaN where not known; its parameters when None
-        train_predictions=None, # [n, M] predictions for the training prompts (`loo_predict`), by which budgets become λ
+        train_predictions=None, # [n, M] predictions for the training prompts that have not seen them (`loo_predict`, `out_of_fold_`), by which budgets become λ
     ):
         self.probes, self.models = probes, [str(m) for m in probes.models_]
         if absent := [m for m in self.models if m not in set(pool['model'])]: raise ErpError(f"pool: no entry for {', '.join(absent)}, for which there are probes: add it to the pool, or remove_model it")

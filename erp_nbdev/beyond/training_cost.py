@@ -10,7 +10,7 @@ __all__ = ['NOISE', 'RATE', 'BREAK_EVEN', 'MEASURED', 'SamePrompts', 'effective_
 import numpy as np
 from fastcore.basics import patch
 from ..tables import ErpError
-from ..shrinkage import ShrunkProbes, candidates, familiar_distance, nearest
+from ..shrinkage import ShrunkProbes, candidate_predictions, familiar_distance, nearest_neighbours
 
 # %% ../../nbs/beyond/1_training_cost.ipynb #9f052cb8
 class SamePrompts:
@@ -22,8 +22,8 @@ class SamePrompts:
         X, new, self.probes = np.asarray(X, float), np.asarray(new, float), ShrunkProbes()
         self.cut = self.probes._cut(X, np.unique(np.asarray(categories, str), return_inverse=True)[1])
         self.vectors, self.size = self.cut.whole, self.probes._sizes(len(X))
-        self.look, far = self.vectors.look(new), familiar_distance(self.vectors, self.probes.familiar)
-        self.strange = np.zeros(len(new), bool) if far is None else nearest(new, X[self.vectors.kept])[1][:, 0] > far
+        self.look, far = self.vectors.transform(new), familiar_distance(self.vectors, self.probes.familiar)
+        self.strange = np.zeros(len(new), bool) if far is None else nearest_neighbours(new, X[self.vectors.kept])[1][:, 0] > far
 
 # %% ../../nbs/beyond/1_training_cost.ipynb #ac6fbac7
 @patch
@@ -42,7 +42,7 @@ def shrunk(self: SamePrompts, Y # float [n, M]: rewards, NaN = not sampled
     Y = np.asarray(Y, float)
     if (empty := np.isnan(Y).all(1)).any(): raise ErpError(f'Y: row {empty.argmax()} has no reward at all; expected one at least. Leave the prompt out.')
     weights, pieces, _, _ = self.probes._weigh(self.cut, Y)
-    P, _ = candidates(pieces, self.look, **self.size)
+    P, _ = candidate_predictions(pieces, self.look, **self.size)
     return np.where(self.strange[:, None], pieces.mean, sum(np.tensordot(w, P[name], 1) for name, w in weights.items()))
 
 # %% ../../nbs/beyond/1_training_cost.ipynb #27362ae4
