@@ -31,7 +31,7 @@ import numpy as np, pandas as pd
 
 HERE = Path(__file__).resolve().parent
 TABLES = ['korbench', 'alpaca_eval', 'llmrouter', 'embedded/checker']
-NAMESAKES = {'RouteLLM, matrix factorisation': 'matrix factorisation', 'RouteLLM, similarity-weighted ranking': 'similarity-weighted ranking',
+NAMESAKES = {'LLMRouter, SVM': 'SVM, best model', 'RouteLLM, matrix factorisation': 'matrix factorisation', 'RouteLLM, similarity-weighted ranking': 'similarity-weighted ranking',
     'LLMRouter, kNN': 'kNN', 'LLMRouter, MLP': 'MLP', 'LLMRouter, MF': 'matrix factorisation', 'LLMRouter, Elo': 'best single'}
 
 # RouteLLM
