@@ -179,9 +179,10 @@ def _visible(html):
 
 
 def outputs(cell):
-    "[(kind, text or picture)] of a cell, neighbouring pieces of one stream joined"
+    "[(kind, text or picture)] of a cell, neighbouring pieces of one stream joined; without what a kernel that a study ran in may say of being ended"
     res = []
     for o in cell.outputs:
+        if o.output_type == 'stream' and o.name == 'stderr' and all('KeyboardInterrupt caught in kernel' in l for l in _joined(o.text).splitlines() if l.strip()): continue
         if o.output_type == 'stream':
             if res and res[-1][0] == o.name: res[-1] = (o.name, res[-1][1] + _joined(o.text))
             else: res.append((o.name, _joined(o.text)))
