@@ -137,13 +137,18 @@ def read(name):
     if not (ok := complete_rows(data)).all(): print(f'{name}: {(~ok).sum()} prompts left out, not scored by all models.')
     return data.take(ok), bool(group)
 
+def unit_of(data):
+    "What gains are divided by: 1 for rewards in 0 … 1, else their standard deviation"
+    Y = data.Y.to_numpy()
+    return 1. if Y.min() >= 0 and Y.max() <= 1 else Y.std()
+
 def one_split(name, data, grouped, seed, done):
     "A row per method that is not done"
     train, test = data.split(seed).halves()
     X, Y, Z, T = train.X.astype(float), train.Y.to_numpy(), test.X.astype(float), test.Y.to_numpy()
-    c, groups, cost, best, every = train.categories.astype(str), train.groups if grouped else None, call_cost(data.pool), Y.mean(0).argmax(), data.Y.to_numpy()
+    c, groups, cost, best = train.categories.astype(str), train.groups if grouped else None, call_cost(data.pool), Y.mean(0).argmax()
     folds = stratified_folds(np.unique(c, return_inverse=True)[1], 5, np.random.default_rng(seed), groups)
-    unit, single = 1. if every.min() >= 0 and every.max() <= 1 else every.std(), T[:, best].mean()
+    unit, single = unit_of(data), T[:, best].mean()
     def row(method, reward, P=None, fit_s=np.nan, us=np.nan):
         f = None if P is None or not np.isfinite(cost).all() else frontier(P, cost, T)
         ratio = np.nan if f is None else min(f.cost[f.reward >= single - 1e-9]/cost[best], default=np.nan)

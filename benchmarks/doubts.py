@@ -11,7 +11,7 @@ import argparse, os
 for name in ('OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS'): os.environ.setdefault(name, '1')
 from pathlib import Path
 import numpy as np, pandas as pd
-from comparison import EMBEDDED, HERE, pay, read
+from comparison import EMBEDDED, HERE, pay, read, unit_of
 from erp_nbdev.shrinkage import ShrunkProbes
 from erp_nbdev.tables import Tables
 
@@ -24,7 +24,7 @@ def coverage(name, data, grouped, splits):
         yield dict(table=name, seed=seed, covered=inside.mean(), least=inside.min(), width=(high - low).mean()/data.Y.to_numpy().std(), unfamiliar=probes.unfamiliar(test.X).mean())
 
 def unseen(name, data, seeds=2, most=1500):
-    Y, every = data.Y.to_numpy(), data.Y.to_numpy(); unit = 1. if every.min() >= 0 and every.max() <= 1 else every.std()
+    Y, unit = data.Y.to_numpy(), unit_of(data)
     for seed in range(seeds):
         for kind in np.unique(data.categories):
             rng, own = np.random.default_rng(seed), data.categories == kind

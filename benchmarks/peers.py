@@ -119,12 +119,11 @@ def run(peer, folder, tables):
 
 # this project
 def halves(name, splits):
-    from comparison import read
+    from comparison import read, unit_of
     if not (found := read(name)): return
-    every = found[0].Y.to_numpy(); unit = 1. if every.min() >= 0 and every.max() <= 1 else every.std()
     for seed in range(splits):
         train, test = found[0].split(seed).halves()
-        yield seed, unit, train.X.astype(float), train.Y.to_numpy(), test.X.astype(float), test.Y.to_numpy()
+        yield seed, unit_of(found[0]), train.X.astype(float), train.Y.to_numpy(), test.X.astype(float), test.Y.to_numpy()
 
 def export(folder, tables, splits):
     for name in tables:

@@ -14,7 +14,7 @@ import argparse, os
 for name in ('OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS'): os.environ.setdefault(name, '1')
 from pathlib import Path
 import matplotlib.pyplot as plt, numpy as np, pandas as pd
-from comparison import HERE, pay, read
+from comparison import HERE, pay, read, unit_of
 from erp_nbdev.beyond.training_cost import RATE
 from erp_nbdev.probes import ExpectedRewardProbes
 from erp_nbdev.shrinkage import ShrunkProbes
@@ -27,8 +27,7 @@ def one_split(name, data, grouped, seed):
     train, test = data.split(seed).halves()
     X, Y, Z, T = train.X.astype(float), train.Y.to_numpy(), test.X.astype(float), test.Y.to_numpy()
     c, groups, order = train.categories.astype(str), train.groups, np.random.default_rng(seed).permutation(len(X))
-    every, single = data.Y.to_numpy(), T[:, Y.mean(0).argmax()].mean()
-    unit = 1. if every.min() >= 0 and every.max() <= 1 else every.std()
+    unit, single = unit_of(data), T[:, Y.mean(0).argmax()].mean()
     for n in [n for n in SIZES if n < .9*len(X)] + [len(X)]:
         some = order[:n]
         shrunk = ShrunkProbes().fit(X[some], Y[some], c[some], groups[some] if grouped else None).predict(Z)

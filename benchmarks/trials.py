@@ -11,7 +11,7 @@ import argparse, os
 for name in ('OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS'): os.environ.setdefault(name, '1')
 from pathlib import Path
 import numpy as np, pandas as pd
-from comparison import EMBEDDED, HERE, pay, read
+from comparison import EMBEDDED, HERE, pay, read, unit_of
 from erp_nbdev.routing import call_cost
 from erp_nbdev.shrinkage import ShrunkProbes, candidate_predictions, exponential_weights, fit_pieces, gains, out_of_fold
 from erp_nbdev.tables import Tables
@@ -38,7 +38,6 @@ RULES = {'as it is': dict(families=ALL), '+ the incumbent': dict(families=('incu
 def one_split(name, data, grouped, seed):
     train, test = data.split(seed).halves()
     X, Y, Z, T, cost = train.X.astype(float), train.Y.to_numpy(), test.X.astype(float), test.Y.to_numpy(), call_cost(data.pool)
-    every = data.Y.to_numpy(); unit = 1. if every.min() >= 0 and every.max() <= 1 else every.std()
     groups = np.unique(train.groups, return_inverse=True)[1] if grouped else None
     for told in (True, False):
         c, probes = np.unique(train.categories if told else ['']*len(X), return_inverse=True)[1], ShrunkProbes()
@@ -50,7 +49,7 @@ def one_split(name, data, grouped, seed):
         for rule, kw in RULES.items():
             if 'cost' in kw and not np.isfinite(cost).all() or not any(f in P for f in kw['families']): continue
             S = mixed(P, Q, D, p.mean, groups=groups, **kw | ({'cost': cost} if 'cost' in kw else {}))
-            yield dict(table=name, seed=seed, categories='told' if told else 'not told', rule=rule, gain=1000*(pay(S, T) - T[:, p.mean.argmax()].mean())/unit)
+            yield dict(table=name, seed=seed, categories='told' if told else 'not told', rule=rule, gain=1000*(pay(S, T) - T[:, p.mean.argmax()].mean())/unit_of(data))
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
