@@ -14,7 +14,7 @@ setup(
     keywords=cfg['keywords'], python_requires=f">={cfg['min_python']}",
     long_description=Path('README.md').read_text('utf-8') if Path('README.md').exists() else cfg['description'],
     long_description_content_type='text/markdown',
-    packages=find_packages(include=['erp_nbdev', 'erp_nbdev.*']), include_package_data=True,
+    packages=find_packages(include=['erp_nbdev', 'erp_nbdev.*'], exclude=['erp_nbdev.recipes']), include_package_data=True,
     install_requires=cfg.get('requirements', '').split(), extras_require=extras, zip_safe=False,
-    entry_points={'console_scripts': ['erp=erp_nbdev.cli:main'], 'nbdev': ['erp_nbdev=erp_nbdev._modidx:d']},
+    entry_points={'console_scripts': ['erp=erp_nbdev.command:main'], 'nbdev': ['erp_nbdev=erp_nbdev._modidx:d']},
 )

@@ -28,9 +28,10 @@ import matplotlib.pyplot as plt, numpy as np, pandas as pd
 from scipy.stats import studentized_range
 from sklearn import base, cluster, ensemble, linear_model, neural_network, pipeline, preprocessing, svm
 from erp_nbdev.embedding import EmbeddingCache, embed_prompts, get_embedder
-from erp_nbdev.experiment import read_experiment
+from erp_nbdev.settings import read_experiment
 from erp_nbdev.probes import ExpectedRewardProbes, factorise, solve
-from erp_nbdev.routing import CategoryBest, Zooter, call_cost, complete_rows, frontier, split_oracle_value
+from erp_nbdev.routing import call_cost, frontier
+from erp_nbdev.evaluation import CategoryBest, Zooter, complete_rows, split_oracle_value
 from erp_nbdev.shrinkage import ShrunkProbes, stratified_folds
 from erp_nbdev.tables import Tables, routing_data
 

@@ -24,9 +24,10 @@ from dataclasses import replace
 from itertools import permutations
 from pathlib import Path
 from scipy.stats import spearmanr
-from erp_nbdev.experiment import read_experiment
+from erp_nbdev.settings import read_experiment
 from erp_nbdev.probes import ExpectedRewardProbes, r_squared
-from erp_nbdev.routing import CategoryBest, call_cost
+from erp_nbdev.routing import call_cost
+from erp_nbdev.evaluation import CategoryBest
 from erp_nbdev.shrinkage import ShrunkProbes, stratified_folds
 from comparison import HERE, read
 

@@ -54,7 +54,9 @@ def main():
     a = p.parse_args()
     import torch, transformers
     from erp_nbdev.rewards import get_reward_model, score
-    from erp_nbdev.sampling import SamplingSettings, TransformersEngine, folder_digest, sample
+    from erp_nbdev.store import folder_digest
+    from erp_nbdev.settings import SamplingSettings
+    from erp_nbdev.sampling import TransformersEngine, sample
     from erp_nbdev.tables import read_table
     torch.set_num_threads(a.threads)
     prompts = read_table(ROOT/'prompts.parquet', 'prompts')

@@ -16,8 +16,9 @@ from pathlib import Path
 import numpy as np, pandas as pd
 from fastcore.basics import patch
 from tqdm import tqdm
-from .tables import ErpError, check_table, suggest
-from .sampling import check_buffers, length_batches, model_folder, need, quietly
+from .errors import ErpError, need, suggest
+from .tables import check_table
+from .weights import check_buffers, length_batches, model_folder, quietly
 
 # %% ../nbs/03_embedding.ipynb #0054ed92
 class Embedder:

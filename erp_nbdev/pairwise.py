@@ -11,7 +11,7 @@ from itertools import combinations
 import numpy as np, pandas as pd
 import matplotlib.pyplot as plt, seaborn as sns
 from sklearn.linear_model import LogisticRegression
-from .tables import ErpError
+from .errors import ErpError
 from .winrate import win_counts
 
 # %% ../nbs/06_pairwise.ipynb #239967f5

@@ -11,7 +11,7 @@ __all__ = ['LAMBDAS', 'differences', 'group_sums', 'weighted_mean', 'category_ef
 
 # %% ../nbs/07_shrinkage.ipynb #e9febf42
 from dataclasses import dataclass
-import numpy as np, pandas as pd, matplotlib.pyplot as plt, seaborn as sns
+import numpy as np, pandas as pd
 from fastcore.basics import patch
 from scipy.special import softmax
 from sklearn.base import BaseEstimator, RegressorMixin, clone
@@ -20,7 +20,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics.pairwise import euclidean_distances
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 from threadpoolctl import threadpool_limits
-from .tables import ErpError
+from .errors import ErpError
 from .probes import PROBES, ExpectedRewardProbes, check_numbers, check_rewards, factorise, model_names, training_digests
 
 # %% ../nbs/07_shrinkage.ipynb #6cdff9e9

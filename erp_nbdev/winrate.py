@@ -12,7 +12,7 @@ from itertools import combinations
 import numpy as np, pandas as pd
 from scipy.stats import norm, rankdata
 import matplotlib.pyplot as plt, seaborn as sns
-from .tables import ErpError
+from .errors import ErpError
 
 # %% ../nbs/05_winrate.ipynb #d972c429
 def win_rate_bound(delta, # ER₁ − ER₀, the difference of the expected rewards; number or array

@@ -9,7 +9,7 @@ __all__ = ['NOISE', 'RATE', 'BREAK_EVEN', 'MEASURED', 'SamePrompts', 'effective_
 # %% ../../nbs/beyond/1_training_cost.ipynb #ed7e3d3d
 import numpy as np
 from fastcore.basics import patch
-from ..tables import ErpError
+from ..errors import ErpError
 from ..shrinkage import ShrunkProbes, candidate_predictions, familiar_distance, nearest_neighbours
 
 # %% ../../nbs/beyond/1_training_cost.ipynb #9f052cb8

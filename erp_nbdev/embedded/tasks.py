@@ -18,7 +18,8 @@ import itertools, random, re
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from functools import lru_cache
-from ..tables import ErpError, prompt_id
+from ..errors import ErpError
+from ..tables import prompt_id
 
 # %% ../../nbs/embedded/1_tasks.ipynb #cb6b0630
 CATEGORIES = ('coding', 'math', 'instruction following', 'general chat')

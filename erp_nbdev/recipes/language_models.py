@@ -13,7 +13,7 @@ from collections import Counter
 from itertools import islice
 from pathlib import Path
 import numpy as np
-from .tasks import CATEGORIES, SEED, WORDS, draw
+from ..embedded.tasks import CATEGORIES, SEED, WORDS, draw
 
 # %% ../../nbs/embedded/2_language_models.ipynb #24350a79
 SPECIAL = ['<pad>', '<bos>', '<end>', '<system>', '<user>', '<model>', '<cls>', '<sep>', '<reward>']

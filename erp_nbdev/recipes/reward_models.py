@@ -16,10 +16,12 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Annotated
 import numpy as np, pandas as pd, typer
-from ..tables import ErpError, prompt_id
-from ..sampling import SamplingSettings, TransformersEngine, sample
+from ..errors import ErpError
+from ..tables import prompt_id
+from ..settings import SamplingSettings
+from ..sampling import TransformersEngine, sample
 from ..rewards import hidden_after
-from .tasks import SEED, check, draw, examination, practice
+from ..embedded.tasks import SEED, check, draw, examination, practice
 from .language_models import GEMMA_TEMPLATE, LLAMA_TEMPLATE, SHAPES, alone, asked, descend, lesson, make_model, make_tokenizer, padded, save_model, train_pool, unseen
 
 # %% ../../nbs/embedded/3_reward_models.ipynb #2723a9c3
