@@ -31,7 +31,8 @@ from erp_nbdev.embedding import EmbeddingCache, embed_prompts, get_embedder
 from erp_nbdev.settings import read_experiment
 from erp_nbdev.probes import ExpectedRewardProbes, factorise, solve
 from erp_nbdev.routing import call_cost, frontier
-from erp_nbdev.evaluation import CategoryBest, Zooter, complete_rows, split_oracle_value
+from erp_nbdev.evaluation import CategoryBest, complete_rows, split_oracle_value
+from erp_nbdev.zooter import Zooter
 from erp_nbdev.shrinkage import ShrunkProbes, stratified_folds
 from erp_nbdev.tables import Tables, routing_data
 

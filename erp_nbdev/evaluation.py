@@ -4,18 +4,15 @@
 
 # %% auto #0
 __all__ = ['FEW', 'oracle_value', 'regret', 'split_rewards', 'split_oracle_value', 'Policy', 'ScorePolicy', 'ERPPolicy',
-           'SameModel', 'RandomPolicy', 'PermutedPolicy', 'CategoryBest', 'one_thread', 'zooter_network',
-           'train_zooter', 'Zooter', 'Oracle', 'bootstrap_interval', 'complete_rows', 'policy_rewards', 'gap_recovered',
-           'routing_summary', 'verdict', 'frontier_lams', 'pareto_mask', 'policy_points', 'evaluate_policies',
-           'points_frame', 'plot_frontier', 'hypervolume', 'nondecreasing_hull', 'aiq', 'frontier_figures',
-           'win_shares', 'plot_win_shares', 'fit_router', 'fit_all']
+           'SameModel', 'RandomPolicy', 'PermutedPolicy', 'CategoryBest', 'Oracle', 'bootstrap_interval',
+           'complete_rows', 'policy_rewards', 'gap_recovered', 'routing_summary', 'verdict', 'frontier_lams',
+           'pareto_mask', 'policy_points', 'evaluate_policies', 'points_frame', 'plot_frontier', 'hypervolume',
+           'nondecreasing_hull', 'aiq', 'frontier_figures', 'win_shares', 'plot_win_shares', 'fit_router', 'fit_all']
 
 # %% ../nbs/09_evaluation.ipynb #b3436d02
-from contextlib import contextmanager
 from typing import Protocol
 import matplotlib.pyplot as plt, numpy as np, pandas as pd, seaborn as sns
-from fastcore.basics import patch
-from .errors import ErpError, need
+from .errors import ErpError
 from .tables import routing_data
 from .embedding import embed_prompts
 from .probes import ExpectedRewardProbes
@@ -140,94 +137,6 @@ class CategoryBest(ScorePolicy):
         if unseen: raise ErpError(f"no training prompt in category {', '.join(map(repr, unseen))}: put at least one there, or leave the category out")
         return self.means_.loc[np.asarray(categories, str)].to_numpy()
 
-# %% ../nbs/09_evaluation.ipynb #9faf6c13
-@contextmanager
-def one_thread():
-    "Torch on one thread inside the block, as before after it"
-    import torch
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try: yield
-    finally: torch.set_num_threads(before)
-
-# %% ../nbs/09_evaluation.ipynb #71e09941
-def zooter_network(
-    widths, # width of every layer, vectors first, models last
-    seed=0, # of the initial weights
-): # -> torch module
-    "Linear layers with ReLU between them, the last one zero at first: every model equally likely"
-    import torch
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        layers = [torch.nn.Linear(a, b) for a, b in zip(widths, widths[1:])]
-    torch.nn.init.zeros_(layers[-1].weight), torch.nn.init.zeros_(layers[-1].bias)
-    return torch.nn.Sequential(*[part for layer in layers for part in (layer, torch.nn.ReLU())][:-1])
-
-# %% ../nbs/09_evaluation.ipynb #0c57d66b
-def train_zooter(
-    X, # [n, d] standardised prompt vectors
-    target, # [n, M] distribution of the winner for each prompt; rows add up to 1
-    hold, # [n] bool: prompts that only decide when to stop
-    hidden=64, # width of the hidden layer; 0 for a linear network
-    epochs=40, # passes over the prompts, at most; it stops after 5 without progress on the prompts held out
-    seed=0, # of the initial weights and of the order of the prompts
-): # -> list of (weight, bias) arrays, layer by layer
-    "Minimise KL(target ‖ softmax(network)), keeping the weights that were best on the prompts held out"
-    import torch
-    X, target, rng = torch.tensor(X, dtype=torch.float32), torch.tensor(target, dtype=torch.float32), np.random.default_rng(seed)
-    net = zooter_network([X.shape[1], *([hidden] if hidden else []), target.shape[1]], seed)
-    kl = lambda rows: torch.nn.functional.kl_div(net(X[rows]).log_softmax(1), target[rows], reduction='batchmean')
-    optimiser, best, kept, since = torch.optim.AdamW(net.parameters(), lr=1e-3, weight_decay=.1), np.inf, None, 0
-    for _ in range(epochs):
-        for rows in np.array_split(rng.permutation(np.flatnonzero(~hold)), max(8, (~hold).sum() // 128)):
-            optimiser.zero_grad(); kl(rows).backward(); optimiser.step()
-        with torch.no_grad(): held, since = kl(np.flatnonzero(hold)).item(), since + 1
-        if held < best: best, since, kept = held, 0, [(l.weight.detach().numpy().T.copy(), l.bias.detach().numpy().copy()) for l in net if hasattr(l, 'weight')]
-        if since >= 5: break
-    return kept
-
-# %% ../nbs/09_evaluation.ipynb #a0ef2a1f
-class Zooter(ScorePolicy):
-    "A network trained to the softmax of rewards (Lu et al., 2023); its logits are cost-adjusted as ERP's predictions are"
-    def __init__(self,
-        cost, # [M] cost of a call
-        lam=0., # λ ≥ 0
-        temperature=1., # τ of softmax(r/τ); the paper's is 1
-        hidden=64, # width of the hidden layer; 0 for a linear network
-        epochs=40, # passes over the training prompts, at most
-        seed=0, # of everything random
-    ):
-        super().__init__(cost, lam)
-        self.temperature, self.hidden, self.epochs, self.seed = temperature, hidden, epochs, seed
-
-# %% ../nbs/09_evaluation.ipynb #43d16ae6
-@patch
-def fit(self:Zooter,
-    X, # [n, d] vectors of the training prompts
-    Y, # [n, M] their mean rewards; prompts with a missing reward are left out
-):
-    "Train the network; raises `ErpError` without torch, or with too few prompts"
-    need('torch', 'erp_nbdev[embed]')
-    X, Y = np.asarray(X, float), np.asarray(Y, float)
-    X, Y = X[np.isfinite(Y).all(1)], Y[np.isfinite(Y).all(1)]
-    if len(X) < 10: raise ErpError(f'Zooter: {len(X)} training prompts have a reward from every model; expected at least 10')
-    self.mean_, self.scale_ = X.mean(0), X.std(0) + 1e-9
-    target = np.exp((Y - Y.max(1, keepdims=True)) / self.temperature)
-    hold = np.random.default_rng(self.seed).permutation(len(X)) < len(X) / 5
-    with one_thread(): self.layers_ = train_zooter((X - self.mean_)/self.scale_, target/target.sum(1, keepdims=True), hold, self.hidden, self.epochs, self.seed)
-    return self
-
-# %% ../nbs/09_evaluation.ipynb #c7a061a4
-@patch
-def scores(self:Zooter,
-    X, # [n, d] prompt vectors
-    categories=None, # not used
-) -> np.ndarray: # [n, M] τ·logits: rewards up to a constant of each prompt
-    "Logits in units of reward"
-    h = (np.asarray(X, float) - self.mean_) / self.scale_
-    for W, b in self.layers_[:-1]: h = np.maximum(h @ W + b, 0)
-    return self.temperature * (h @ self.layers_[-1][0] + self.layers_[-1][1])
-
 # %% ../nbs/09_evaluation.ipynb #bc85e11f
 class Oracle(ScorePolicy):
     "Hindsight: the best true cost-adjusted reward, for the prompts whose rewards it holds"
@@ -272,7 +181,6 @@ def policy_rewards(
     choices, # [n] ERP's choice for each test prompt
     cost, # [M] cost of a call
     lam=0., # λ of the per-category best
-    zooter=None, # a fitted `Zooter`, or None to leave it out
     more=None, # dict: name of a further policy -> its predictions [n, M]
     seed=0, # of the split of samples
 ): # -> (rewards, costs): frames [n, policy], expected reward and cost of each policy on each test prompt
@@ -280,7 +188,6 @@ def policy_rewards(
     Y, n, M = test.Y.to_numpy(), *test.Y.shape
     pick = {'ERP': choices, 'best single model': np.full(n, int(np.nanargmax(train.Y.mean() - lam*cost))),
             'per-category best (oracle label)': CategoryBest(cost, lam).fit(train.categories, train.Y).choose(test.X, test.categories)}
-    if zooter is not None: pick['Zooter'] = cost_adjusted_choice(zooter.scores(test.X), cost, lam)
     pick |= {name: cost_adjusted_choice(p, cost, lam) for name, p in (more or {}).items()}
     weight = {k: np.eye(M)[v] for k, v in pick.items()}
     weight['ERP shuffled'] = np.tile(weight['ERP'].mean(0), (n, 1))
@@ -306,7 +213,6 @@ def routing_summary(
     test, # RoutingData of test prompts
     predictions, # [n, M] predicted rewards of the test prompts
     cost=None, # [M] cost of a call; the pool's parameters when None
-    zooter=False, # True: train a `Zooter` as well (some seconds); or a fitted one
     more=None, # dict: name of a further policy -> its predictions of the test prompts [n, M]
     n_boot=1000, # bootstrap resamples
     seed=0, # of bootstrap and sample split
@@ -315,8 +221,7 @@ def routing_summary(
     choose_by, report = known_cost(test.pool, cost)
     ok = complete_rows(test)
     test, predictions = test.take(ok), np.asarray(predictions)[ok]
-    if zooter is True: zooter = Zooter(choose_by, seed=seed).fit(train.X, train.Y)
-    rewards, costs = policy_rewards(train, test, cost_adjusted_choice(predictions, choose_by), choose_by, zooter=zooter or None,
+    rewards, costs = policy_rewards(train, test, cost_adjusted_choice(predictions, choose_by), choose_by,
                                     more={k: np.asarray(p)[ok] for k, p in (more or {}).items()}, seed=seed)
     gains = rewards.sub(rewards['best single model'], axis=0)
     low, high = bootstrap_interval(np.hstack([rewards, gains]), n_boot, seed)
@@ -388,7 +293,6 @@ def evaluate_policies(
     probes, # fitted probes, or their predictions as a pair (train [m, M], test [n, M])
     cost=None, # [M] cost of a call; the pool's parameters when None
     lams=None, # λ to use for every policy; each one's own exact training frontier when None
-    zooter=None, # a fitted `Zooter`, or None to leave it out
     more=None, # dict: name of a further policy -> its predictions as a pair (train [m, M], test [n, M])
     n_points=40, # points per curve
     n_boot=500, # bootstrap resamples
@@ -401,7 +305,6 @@ def evaluate_policies(
     train_all, train, test = train, train.take(seen), test.take(ok)
     policies = {'ERP': (np.asarray(fitted)[seen], np.asarray(scores)[ok])}
     policies |= {name: (np.asarray(a)[seen], np.asarray(b)[ok]) for name, (a, b) in (more or {}).items()}
-    if zooter is not None: policies['Zooter'] = zooter.scores(train.X), zooter.scores(test.X)
     label = CategoryBest(cost).fit(train_all.categories, train_all.Y)
     policies['per-category best (oracle label)'] = tuple(label.scores(d.X, d.categories) for d in (train, test))
     policies['hindsight oracle'] = train.Y.to_numpy(), test.Y.to_numpy()
