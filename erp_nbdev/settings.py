@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['QUICK', 'SamplingSettings', 'RaySettings', 'EngineSettings', 'Section', 'DataSettings', 'EmbedderSettings',
            'SplitSettings', 'ProbeSettings', 'RoutingSettings', 'PromptSettings', 'RewardModelSettings',
-           'CollectSettings', 'PlanSettings', 'Experiment', 'fields_at', 'explain', 'merged', 'pick_variant',
-           'read_experiment', 'with_paths', 'make_importable']
+           'CollectSettings', 'PlanSettings', 'ExperimentFile', 'Allowed', 'Experiment', 'fields_at', 'explain',
+           'merged', 'pick_variant', 'read_experiment', 'with_paths', 'make_importable']
 
 # %% ../nbs/machinery/settings.ipynb #b3436d02
 import importlib, sys
@@ -132,8 +132,8 @@ class PlanSettings(Section):
     study_seconds: float = 30                # for each reward model
 
 # %% ../nbs/machinery/settings.ipynb #80ab64e1
-class Experiment(Section):
-    "A whole study, as read from its file"
+class ExperimentFile(Section):
+    "A whole study, as its file says it"
     name: str = Field(pattern=r'^[\w.-]+$')  # names the folder of the run
     data: DataSettings | None = None         # where the scores are
     collect: CollectSettings | None = Field(None, validate_default=True) # or how to come by them
@@ -157,10 +157,20 @@ class Experiment(Section):
         if 'data' in info.data and (collect is None) == (info.data['data'] is None): raise ValueError('expected either `data` (scores at hand) or `collect` (how to come by them)')
         return collect
 
+# %% ../nbs/machinery/settings.ipynb #e8eab035
+class Allowed(Section):
+    "What the user allowed on the command line; never read from a file"
+    code: bool = False                       # run code that does not come with the package?
+    env: tuple[str, ...] = ()                # environment variables that may be sent to an endpoint
+
+class Experiment(ExperimentFile):
+    "A whole study: its file, and what the user allowed"
+    allowed: Allowed = Allowed()             # never read from the file
+
 # %% ../nbs/machinery/settings.ipynb #b6259f2f
 def fields_at(path): # the keys that lead to a fault
     "The names that are known at that place in the file"
-    model = Experiment
+    model = ExperimentFile
     for key in path[:-1]:
         if isinstance(key, int): continue    # a place in a list
         kinds = [model.model_fields[key].annotation]
@@ -205,15 +215,17 @@ def pick_variant(raw, # an experiment file's content
 
 # %% ../nbs/machinery/settings.ipynb #a11def96
 def read_experiment(path, # the YAML file
-                    variant=None # 'quick', or one of the file's own
+                    variant=None, # 'quick', or one of the file's own
+                    allowed=None # `Allowed`: what the user allows it; None: nothing
                    ) -> Experiment: # with paths made absolute
     "Read and check an experiment file; raises `ErpError` that lists every fault"
     path = Path(path)
     raw = read_yaml(path)
-    try: experiment = Experiment.model_validate(pick_variant(raw, variant) if isinstance(raw, dict) else raw)
+    try: said = ExperimentFile.model_validate(pick_variant(raw, variant) if isinstance(raw, dict) else raw)
     except ValidationError as e: raise ErpError('\n'.join(f'{path}: {explain(f)}' for f in e.errors())) from None
-    make_importable(path.parent.resolve(), experiment.collect.reward_models if experiment.collect else [])
-    return experiment.model_copy(update={k: with_paths(getattr(experiment, k), path.parent) for k in ('data', 'collect')})
+    make_importable(path.parent.resolve(), said.collect.reward_models if said.collect else [])
+    parts = dict(said) | {k: with_paths(getattr(said, k), path.parent) for k in ('data', 'collect')}
+    return Experiment(**parts, allowed=allowed or Allowed())
 
 # %% ../nbs/machinery/settings.ipynb #0dc23ce7
 def with_paths(section, # `data` or `collect` of an experiment, or None
