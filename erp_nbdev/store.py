@@ -219,13 +219,13 @@ def lock(folder # made if it is not there
         ):
     "Hold a folder; raises `ErpError` at once if something else holds it"
     folder = Path(folder)
+    with writing(folder): folder.mkdir(parents=True, exist_ok=True)
     held = FileLock(folder/f'{MADE}lock', thread_local=False)
-    try:
-        with writing(folder):
-            folder.mkdir(parents=True, exist_ok=True)
-            held.acquire(blocking=False)
+    try: held.acquire(blocking=False)
     except Timeout:
         raise ErpError(f'{folder}: another run is at work here. Wait for it, or stop it.') from None
+    except OSError:
+        with writing(folder): raise
     try: yield
     finally: held.release()
 
