@@ -147,24 +147,26 @@ def file_name(name, # of a model or a reward model
               longest=120 # letters; file systems allow 255, and names get endings
              ) -> str: # a name for its file or folder; no two names share one
     "One name, one file name; raises `ErpError` for a name that is a path: absolute, or with `..`"
-    if not name.strip() or re.match(r'[/\\~]|[A-Za-z]:[/\\]', name) or set(re.split(r'[/\\]', name)) & {'.', '..'}:
+    parts = re.split(r'[/\\]', name)
+    if not name.strip() or {'.', '..'} & {*parts} or re.match(r'[/\\~]|[A-Za-z]:[/\\]', name):
         raise ErpError(f'{name[:80]!r} cannot be a name: it is empty, or a path. Give it a plain name, '
                        'and say where it is with `path`.')
     text = quote(name, safe='', errors='surrogatepass').replace('~', '%7E')
     text = re.sub(r'^\.|\.$', '%2E', text)
     if len(text) <= longest: return text
-    return f'{text[:longest - 34]}%-{hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:32]}'
+    return f'{text[:longest - 34]}%-{hashlib.sha256(text.encode()).hexdigest()[:32]}'
 
 # %% ../nbs/machinery/store.ipynb #abae7ea8
 def file_names(names # of the models of one run, say
               ) -> dict: # name -> its file name
-    "A file name for each; raises `ErpError` where two differ in capitals only"
+    "A file name for each; raises `ErpError` where two are the same, or differ in capitals only"
     seen = {}
     for name in names:
-        other = seen.setdefault(file_name(name).casefold(), name)
-        if other != name:
-            raise ErpError(f"the names '{other}' and '{name}' differ in capitals only, and on macOS "
-                           'and Windows would share their files. Rename one.')
+        key = file_name(name).casefold()
+        if key in seen:
+            raise ErpError(f"the names '{seen[key]}' and '{name}' are the same, or differ in capitals "
+                           'only: on macOS and Windows they would share their files. Rename one.')
+        seen[key] = name
     return {name: file_name(name) for name in names}
 
 # %% ../nbs/machinery/store.ipynb #56a9662c
@@ -173,8 +175,9 @@ def content(path # a file, a folder, or nothing
     "A digest of what is there; raises `ErpError` where it cannot be read"
     try:
         if path.is_dir():
-            inside = [(p.relative_to(path), p) for p in sorted(path.rglob('*')) if p.is_file()]
-            found = [(r.as_posix(), content(p)) for r, p in inside if not re.search(r'(^|/)\.', r.as_posix())]
+            inside = {p.relative_to(path).as_posix(): p for p in sorted(path.rglob('*')) if p.is_file()}
+            hidden = re.compile(r'(^|/)\.').search
+            found = {name: content(p) for name, p in inside.items() if not hidden(name)}
             return hashlib.sha256(json.dumps(found).encode()).hexdigest()
         if not path.is_file(): return 'missing'
         with open(path, 'rb') as f: return hashlib.file_digest(f, 'sha256').hexdigest()
