@@ -5,6 +5,7 @@
                                                     (and give the prose below the title its own cell, else the site loses it);
                                                     with `--flags ray`, say, cells with that test flag run too
     python .ci/notebooks.py check [NOTEBOOK...]     run, and compare what the cells give with what is stored
+    python .ci/notebooks.py times [NOTEBOOK...]     run, and say how long each notebook took and which cells took longest
     python .ci/notebooks.py site                    every notebook is in the site's sidebar, every link leads somewhere
     python .ci/notebooks.py readme [--check]        write README.md from nbs/index.ipynb, or say whether it is current
 
@@ -28,6 +29,7 @@ INK = 0.1             # pictures: the same as a share of what is drawn, after a 
 RUN_TOO = set()       # test flags whose cells are run all the same
 SHAPE = 0.02          # pictures: width and height may differ by this share (a tick label one digit longer)
 WORKERS = 2
+SLOWEST = 40          # cells that `times` lists
 
 
 # ---------------------------------------------------------------- which notebooks, which cells
@@ -63,6 +65,21 @@ def skips_all(nb):
 
 # ---------------------------------------------------------------- running
 
+SECONDS = {}    # (notebook, cell's number): CPU seconds of the kernel and of what it started, whatever else the machine does
+
+
+def cpu(km):
+    "CPU seconds so far of a kernel and its children, those that ended included"
+    import psutil
+    try: family = [p := psutil.Process(km.provisioner.pid), *p.children(recursive=True)]
+    except psutil.Error: return 0.
+    total = 0.
+    for p in family:
+        try: total += sum(p.cpu_times()[:4])    # user, system, and the same of children that ended
+        except psutil.Error: pass
+    return total
+
+
 def run(path):
     "The notebook at `path`, executed by this very Python in the notebook's own folder; nothing is written"
     import nbformat
@@ -78,7 +95,9 @@ def run(path):
     class Client(NotebookClient):
         async def async_execute_cell(self, cell, cell_index, **kw):
             if cell.cell_type == 'code' and skipped(cell): return cell
-            return await super().async_execute_cell(cell, cell_index, **kw)
+            start = cpu(self.km)
+            try: return await super().async_execute_cell(cell, cell_index, **kw)
+            finally: SECONDS[path, cell_index] = cpu(self.km) - start
 
     nb = nbformat.read(path, as_version=4)
     if skips_all(nb): return nb
@@ -245,6 +264,20 @@ def check(paths):
     if bad: sys.exit(1)
 
 
+def times(paths):
+    "CPU seconds of each notebook and of the slowest cells, one notebook at a time"
+    of = {}
+    for path in notebooks(paths):
+        start = time.time()
+        nb = run(path)
+        of |= {(path, i): (s, nb.cells[i].id, next((l for l in nb.cells[i].source.splitlines() if l.strip() and not l.startswith('#|')), ''))
+               for (p, i), s in SECONDS.items() if p == path and nb.cells[i].cell_type == 'code'}
+        mine = [s for (p, _), (s, *_) in of.items() if p == path]
+        print(f'{sum(mine):7.1f} s in {len(mine):3} cells, {time.time() - start:6.1f} s by the clock  {path.resolve().relative_to(ROOT)}', flush=True)
+    print(f'{sum(s for s, *_ in of.values()):7.1f} s in all; the slowest cells:')
+    for (path, i), (s, id, line) in sorted(of.items(), key=lambda kv: -kv[1][0])[:SLOWEST]: print(f'{s:7.1f} s  {path.name} {i} ({id}): {line[:70]}')
+
+
 # ---------------------------------------------------------------- links, the site, README.md
 
 _link = re.compile(r'(!?\[(?:[^\[\]]|\[[^\[\]]*\])*\]\()([^()\s]+)((?:\s+"[^"]*")?\))')
@@ -399,7 +432,7 @@ def list_(_):
     for p in notebooks(): print(p.resolve().relative_to(ROOT).as_posix())
 
 
-VERBS = {'list': list_, 'refresh': refresh, 'check': check, 'site': site, 'readme': readme}
+VERBS = {'list': list_, 'refresh': refresh, 'check': check, 'times': times, 'site': site, 'readme': readme}
 
 if __name__ == '__main__':
     if len(sys.argv) < 2 or sys.argv[1] not in VERBS: sys.exit(__doc__)
