@@ -6,19 +6,20 @@
 __all__ = ['maybe', 'PROMPTS', 'RESPONSES', 'REWARDS', 'is_vector', 'EMBEDDINGS', 'COSTS', 'POOL', 'SCHEMAS', 'NAMES', 'is_text',
            'text', 'number', 'check_columns', 'check_flat', 'check_unique', 'first_failure', 'name_text', 'converted',
            'as_names', 'content_text', 'prompt_text', 'check_table', 'write_table', 'read_table', 'read_pool',
-           'write_pool', 'check_known', 'Tables', 'find_table', 'prompt_id', 'need_column', 'ExpectedReward',
-           'expected_reward', 'coverage', 'categories_of', 'groups_of', 'split_prompts', 'deal', 'test_side',
-           'reward_array', 'RoutingData', 'select_rewards', 'check_sides', 'check_scored', 'routing_data']
+           'pool_text', 'write_pool', 'check_known', 'Tables', 'find_table', 'prompt_id', 'need_column',
+           'ExpectedReward', 'expected_reward', 'coverage', 'categories_of', 'groups_of', 'split_prompts', 'deal',
+           'test_side', 'SplitWarning', 'fill_split', 'reward_array', 'RoutingData', 'select_rewards', 'check_sides',
+           'check_scored', 'routing_data']
 
 # %% ../nbs/00_tables.ipynb #952ed36d
-import hashlib, re
+import hashlib, re, warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
 import numpy as np, pandas as pd, yaml
 import pandera.pandas as pan
 from .errors import ErpError, suggest
 from .files import load, loaders, read_yaml
-from .store import atomic_write, write_parquet
+from .store import atomic_write, check_whole, is_ours, put_parquet, write_parquet, write_together
 
 # %% ../nbs/00_tables.ipynb #9fefbfe1
 def is_text(value, # anything
@@ -242,12 +243,18 @@ def read_pool(path # a YAML file with a list `models:`
     return check_table(pool, 'pool', str(path))
 
 # %% ../nbs/00_tables.ipynb #b4736124
+def pool_text(pool # the pool table
+             ) -> str: # YAML
+    "A pool as its file has it; raises `ErpError` if it breaks the schema"
+    rows = check_table(pool, 'pool').to_dict('records')
+    rows = [{k: None if pd.isna(v) else v for k, v in r.items()} for r in rows]
+    return yaml.safe_dump({'models': rows}, sort_keys=False, allow_unicode=True)
+
 def write_pool(pool, # the pool table
                path # the YAML file
               ):
     "Write a pool file, atomically"
-    rows = [{k: None if pd.isna(v) else v for k, v in r.items()} for r in check_table(pool, 'pool').to_dict('records')]
-    with atomic_write(path) as tmp: tmp.write_text(yaml.safe_dump({'models': rows}, sort_keys=False, allow_unicode=True), 'utf-8')
+    with atomic_write(path) as tmp: tmp.write_text(pool_text(pool), 'utf-8')
 
 # %% ../nbs/00_tables.ipynb #ee2db23c
 def check_known(names, # a column of names
@@ -299,6 +306,7 @@ def read(cls: Tables, folder, # a folder with prompts, rewards, pool.yaml
          responses=False # read the responses too? They are the large part
         ):
     "Read a score table from its folder"
+    check_whole(folder)
     pool = Path(folder)/'pool.yaml'
     rewards = read_table(find_table(folder, 'rewards'), 'rewards')
     return cls(read_table(find_table(folder, 'prompts'), 'prompts'), rewards,
@@ -309,10 +317,14 @@ def read(cls: Tables, folder, # a folder with prompts, rewards, pool.yaml
 @patch
 def write(self: Tables, folder # made if it is not there
          ):
-    "Write a score table to a folder: everything was checked when it was made, so nothing is half-written"
-    for kind in ('prompts', 'rewards', 'responses'):
-        if getattr(self, kind) is not None: write_table(getattr(self, kind), Path(folder)/f'{kind}.parquet', kind)
-    write_pool(self.pool, Path(folder)/'pool.yaml')
+    "Write a score table to a folder, all of it or nothing; raises `ErpError` where it cannot be written"
+    tables = {k: df for k in ('prompts', 'rewards', 'responses') if (df := getattr(self, k)) is not None}
+    tables = {k: check_table(df, k) for k, df in tables.items()}
+    stale = Path(folder)/'responses.parquet'
+    gone = [stale.name] if self.responses is None and is_ours(stale) else []
+    with write_together(folder, [*(f'{k}.parquet' for k in tables), 'pool.yaml'], gone) as (*files, pool):
+        for file, (kind, df) in zip(files, tables.items()): put_parquet(df, file, f'{kind}.parquet')
+        pool.write_text(pool_text(self.pool), 'utf-8')
 
 # %% ../nbs/00_tables.ipynb #1ce0a0a2
 def prompt_id(text # the prompt
@@ -417,6 +429,26 @@ def test_side(categories, # category of each prompt, [N]
         if all(0 < test[categories == c].mean() < 1 for c in names): return test
     raise ErpError('no split in 100 tries has every category on both sides: groups tie categories together. Use a finer group, or coarser categories.')
 
+# %% ../nbs/00_tables.ipynb #00e15870
+class SplitWarning(UserWarning): "Some prompts brought no side of the split, and were given one"
+
+def fill_split(prompts, seed=0, test_size=.5, group=None # as for `split_prompts`
+              ) -> pd.DataFrame: # the prompts with a `split` that has no gaps
+    "The split that the prompts bring, its gaps filled; a new one where they bring none"
+    if 'split' not in prompts or prompts.split.isna().all():
+        return split_prompts(prompts, seed, test_size, group)
+    gap, side = prompts.split.isna(), prompts.split
+    if not gap.any(): return prompts
+    groups = pd.Series(groups_of(prompts, group), prompts.index)
+    known = side[~gap].groupby(groups[~gap]).first()
+    names = np.unique(groups[gap])
+    coins = np.random.default_rng(seed).random(len(names)) < test_size
+    drawn = pd.Series(np.where(coins, 'test', 'train'), names)
+    warnings.warn(f'{gap.sum()} of {len(prompts)} prompts have no `split`, and were given a side; '
+                  'the others keep theirs.', SplitWarning, stacklevel=2)
+    filled = groups.map(known).astype(object).where(groups.isin(known.index), groups.map(drawn))
+    return prompts.assign(split=side.astype(object).where(~gap, filled))
+
 # %% ../nbs/00_tables.ipynb #57fc9534
 def reward_array(rewards, # the rewards of one reward model
                  prompt_ids, # order of the first axis, N
@@ -425,8 +457,8 @@ def reward_array(rewards, # the rewards of one reward model
     "Rewards as an array, prompts × models × samples"
     i, j = pd.Index(prompt_ids).get_indexer(rewards.prompt_id), pd.Index(models).get_indexer(rewards.model)
     keep = (i >= 0) & (j >= 0)
-    k, seen = pd.factorize(rewards['sample'], sort=True)     # sample numbers may have gaps; the axis has none
-    R = np.full((len(prompt_ids), len(models), max(1, len(seen))), np.nan)
+    k = rewards['sample'].groupby([i, j]).rank(method='first').to_numpy(int) - 1
+    R = np.full((len(prompt_ids), len(models), int(k[keep].max(initial=0)) + 1), np.nan)
     R[i[keep], j[keep], k[keep]] = rewards.reward.to_numpy(float)[keep]
     return R
 
@@ -533,7 +565,7 @@ def routing_data(tables, # a score table
     row = pd.Index(embeddings.prompt_id).get_indexer(prompts.prompt_id)
     if (row < 0).any(): raise ErpError(f"{(row < 0).sum()} of {len(prompts)} prompts have no embedding, '{prompts.prompt_id[row < 0].iloc[0]}' first. Embed them.")
     X = np.stack(embeddings.vector.to_numpy()[row]).astype(np.float32)
-    if 'split' not in prompts or prompts.split.isna().any(): prompts = split_prompts(prompts, seed, group=group)
+    prompts = fill_split(prompts, seed, group=group)
     category = categories_of(prompts)
     check_sides(category, prompts.split)
     R = reward_array(rewards, prompts.prompt_id, list(pool.model))
