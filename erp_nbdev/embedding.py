@@ -27,7 +27,7 @@ class Embedder:
     "A vector for each text. A subclass sets the attributes and gives `vectors`; where it has a window, `too_long` too"
     name, revision, pooling = '', '', ''  # which weights, and how token vectors become one
     dim, dtype = 0, 'float32' # length of a vector; format it computes in
-    window, longest = None, None # longest text in tokens (None: no limit), and the longest that the model could take
+    window, longest = None, None # longest text in tokens; what the model could take; None: no limit
 
     @property
     def identity(self) -> dict: # name, revision, pooling, dim, window; all strings
@@ -38,7 +38,8 @@ class Embedder:
     def vectors(self, texts): raise NotImplementedError
     def too_long(self, texts): return np.zeros(len(texts), bool)
     def __repr__(self):
-        return f'{type(self).__name__}({", ".join(f"{k}={v[:40]!r}" for k, v in self.identity.items())})'
+        about = ', '.join(f'{k}={v[:40]!r}' for k, v in self.identity.items())
+        return f'{type(self).__name__}({about})'
 
 # %% ../nbs/03_embedding.ipynb #32e905bd
 class HashingEmbedder(Embedder):
@@ -65,7 +66,8 @@ def as_list(texts # a list, a column, an array, a generator; a table with a colu
                            "expected one column 'prompt'. Give the column with the texts.")
         texts = texts['prompt']
     if isinstance(texts, (Mapping, Set)) or not np.iterable(texts):
-        raise ErpError(f'embed: got a {kind}, expected a list of texts. Give list(…) of what is to be embedded.')
+        raise ErpError(f'embed: got a {kind}, expected a list of texts. '
+                       'Give list(…) of what is to be embedded.')
     return list(texts)
 
 # %% ../nbs/03_embedding.ipynb #7ffa6093
@@ -82,7 +84,8 @@ def as_text(prompt # text, or a chat: a list of messages
     if isinstance(prompt, (list, tuple, np.ndarray, Mapping)):
         try: prompt = prompt_text(prompt)
         except ErpError as e: raise ErpError(f'is a {type(prompt).__name__}; {e}') from None
-    if not isinstance(prompt, str): raise ErpError(f'is {type(prompt).__name__} ({str(prompt)[:20]}), not text')
+    if not isinstance(prompt, str):
+        raise ErpError(f'is {type(prompt).__name__} ({str(prompt)[:20]}), not text')
     if not prompt.strip(): raise ErpError('is empty or only white space')
     if not is_unicode(prompt): raise ErpError('is not valid Unicode (half of a surrogate pair)')
     return prompt
@@ -191,7 +194,8 @@ class TransformerEmbedder(Embedder):
         with quietly(self.name): longest = self.load(folder) # sets .tokenizer, .pooling, .unit; gives the model's own window
         if window is not None and not 2 < window <= longest: raise ErpError(f"{name}: window is {window}; expected 3 to {longest} tokens.")
         self.window, self.longest = window or longest, longest
-        if Path(self.name).is_dir() and Path(folder).samefile(self.name): self.name = str(Path(folder).resolve())
+        if os.path.isdir(self.name) and Path(folder).samefile(self.name):
+            self.name = str(Path(folder).resolve())
         self.dim = self.forward(['d']).shape[1]
 
 # %% ../nbs/03_embedding.ipynb #bf3e4853
@@ -335,11 +339,12 @@ def get_embedder(name, # 'hashing', 'minilm', a folder, or a hub name such as 'A
     name, hub = str(name), r'[\w-][\w.-]{0,95}/[\w.-]{1,96}'
     if name in ('hashing', 'minilm'): return HashingEmbedder(**kw) if name == 'hashing' else MiniLMEmbedder(revision, **kw)
     if not os.path.isdir(name) and not re.fullmatch(hub, name):
-        raise ErpError(f"{name!r:.200} is no embedder.{suggest(name, ['hashing', 'minilm'])} Expected 'hashing', 'minilm', a folder, or a name on the hub such as "
+        raise ErpError(f"{name!r:.200} is no embedder.{suggest(name, ['hashing', 'minilm'])} "
+                       "Expected 'hashing', 'minilm', a folder, or a name on the hub such as "
                        "'Alibaba-NLP/gte-large-en-v1.5' or 'sentence-transformers/all-mpnet-base-v2'.")
     need('sentence_transformers', 'erp_nbdev[embed]')
-    kind = GteEmbedder if model_type(name, revision) in ('new', 'gte') else SentenceTransformerEmbedder
-    return kind(name, revision, **kw)
+    gte = model_type(name, revision) in ('new', 'gte')
+    return (GteEmbedder if gte else SentenceTransformerEmbedder)(name, revision, **kw)
 
 # %% ../nbs/03_embedding.ipynb #5cef8f4b
 def model_type(name, # a folder or a hub name
@@ -353,7 +358,7 @@ def model_type(name, # a folder or a hub name
 # %% ../nbs/03_embedding.ipynb #5f7aace2
 IDENTITY = 'name', 'revision', 'pooling', 'dim', 'window'
 
-def identity_of(embedder # an `Embedder`, or a dict that has its identity among other things, such as its table's `attrs`
+def identity_of(embedder # an `Embedder`, or a dict that has it, such as a table's `attrs`
                ) -> dict: # of strings; what is not known is left out
     "What tells an embedder apart, and nothing else"
     known = getattr(embedder, 'identity', embedder) or {}
@@ -368,26 +373,32 @@ def identity_differs(was, # the identity that was kept, or a dict that has it
     was, now = identity_of(was), identity_of(now)
     was.setdefault('window', own or now.get('window', ''))
     now.setdefault('window', was['window'])
-    same_files = was.get('revision') == now.get('revision') and re.fullmatch('[0-9a-f]{64}', was.get('revision', ''))
-    differ = [k for k in IDENTITY if was.get(k) != now.get(k) and not (same_files and k == 'name')]
-    return '; '.join(f'{k} {was.get(k, "")[:40]!r} then, {now.get(k, "")[:40]!r} now' for k in differ)
+    differ = [k for k in IDENTITY if was.get(k) != now.get(k)]
+    if 'revision' not in differ and re.fullmatch('[0-9a-f]{64}', was.get('revision', '')):
+        differ = [k for k in differ if k != 'name']      # the same files
+    both = [(k, was.get(k, '')[:40], now.get(k, '')[:40]) for k in differ]
+    return '; '.join(f'{k} {then!r} then, {today!r} now' for k, then, today in both)
 
 # %% ../nbs/03_embedding.ipynb #4876ed34
-def restore_embedder(identity, # an embedder's `identity`, or a dict that has it, such as the `attrs` of its table
+def restore_embedder(identity, # an embedder's, or a dict that has it, such as a table's `attrs`
                      **kw # dtype, device
                     ) -> Embedder:
     "The embedder with this identity; raises `ErpError` if what can be had now is another"
     was = identity_of(identity)
-    name, revision, size = was.get('name', ''), was.get('revision', ''), was.get('dim' if was.get('name') == 'hashing' else 'window', '')
-    if not name: raise ErpError('it is not known which embedder made the vectors. Give it: embedder=get_embedder(…).')
+    name, revision = was.get('name', ''), was.get('revision', '')
+    size = was.get('dim' if name == 'hashing' else 'window', '')
+    if not name: raise ErpError('it is not known which embedder made the vectors. '
+                                'Give it: embedder=get_embedder(…).')
     if re.fullmatch('[0-9a-f]{64}', revision) and name != 'minilm' and not os.path.isdir(name):
-        raise ErpError(f'{name}: this folder is the embedder, and it is not there now. Put it back, or give '
-                       'the embedder where it lies now: embedder=get_embedder(folder).')
-    if size and not re.fullmatch('[0-9]{1,7}', size): raise ErpError(f'{name}: the identity has {size[:40]!r}, expected a whole number.')
+        raise ErpError(f'{name}: this folder is the embedder, and it is not there now. '
+                       'Put it back, or give it where it lies now: embedder=get_embedder(folder).')
+    if size and not re.fullmatch('[0-9]{1,7}', size):
+        raise ErpError(f'{name}: the identity has {size[:40]!r}, expected a whole number.')
     if size: kw['d' if name == 'hashing' else 'window'] = int(size)
     embedder = get_embedder(name, revision or None, **kw)
     if differs := identity_differs(was, embedder):
-        raise ErpError(f'{name}: these would be other vectors: {differs}. Embed and fit again, or use the embedder of then.')
+        raise ErpError(f'{name}: these would be other vectors: {differs}. '
+                       'Embed and fit again, or use the embedder of then.')
     return embedder
 
 # %% ../nbs/03_embedding.ipynb #90cbb4b1

@@ -8,8 +8,8 @@ __all__ = ['Name', 'Line', 'Number', 'NonNegative', 'Count', 'Option', 'MAY_KEEP
            'model_names', 'check_numbers', 'check_rewards', 'stack', 'r_squared', 'model_axis', 'predict_path',
            'plot_alpha_path', 'reward_r2_ceiling', 'r2_by_samples', 'plot_ceiling', 'r2_by_budget', 'plot_budget',
            'category_means', 'r2_interval', 'r2_row', 'r2_table', 'decile_means', 'plot_predictions', 'plain',
-           'all_different', 'RouterCard', 'Card', 'probes_card', 'check_kind', 'must_agree', 'build_probes',
-           'check_predictions', 'save_probes', 'check_embedder', 'load_probes']
+           'all_different', 'RouterCard', 'Card', 'probes_card', 'check_kind', 'must_agree', 'learned_probes',
+           'build_probes', 'check_predictions', 'save_probes', 'check_embedder', 'load_probes']
 
 # %% ../nbs/04_probes.ipynb #1bb1d322
 import hashlib, itertools, sys, warnings
@@ -26,8 +26,8 @@ from threadpoolctl import threadpool_limits
 import erp_nbdev
 from .embedding import identity_differs, identity_of
 from .errors import ErpError, suggest
-from .store import (FORMAT, HUGE, NOT_OURS, atomic_write, check_arrays, check_card, check_equal,
-                             check_names, seal, unseal)
+from .store import (FORMAT, HUGE, NOT_OURS, atomic_write, check_arrays, check_card,
+                             check_equal, check_names, seal, unseal)
 from .tables import check_table
 
 # %% ../nbs/04_probes.ipynb #95e1246e
@@ -590,8 +590,8 @@ ExpectedRewardProbes.kept = dict(
     card=dict(alpha=list[NonNegative], n_rows=list[Count], single_output=bool),
     rules={'the number of alphas': lambda p: (len(p.alpha_), len(p.models_)),
            'the number of n_rows': lambda p: (len(p.n_rows_), len(p.models_))})
-MAY_KEEP = dict(train_predictions=('float32', 'prompts models', True)) # arrays that only some files have
-PROBES = {'ExpectedRewardProbes': ExpectedRewardProbes} # by name, as a saved file has it; chapter 07 adds its own
+MAY_KEEP = dict(train_predictions=('float32', 'prompts models', True)) # in some files
+PROBES = {'ExpectedRewardProbes': ExpectedRewardProbes} # by name; chapter 07 adds its own
 
 # %% ../nbs/04_probes.ipynb #156448a2
 def probes_card(probes, # fitted probes
@@ -608,9 +608,12 @@ def probes_card(probes, # fitted probes
     params = {k: v for k, v in probes.get_params(deep=False).items() if k != 'estimator'}
     versions = dict(erp_nbdev=erp_nbdev.__version__, sklearn=sklearn.__version__, numpy=np.__version__,
                     python='.'.join(map(str, sys.version_info[:3])))
-    return plain({**card, 'kind': 'erp-probes', 'class': type(probes).__name__, 'format': FORMAT, 'embedder': identity_of(embedder_identity),
-                  'params': params, 'models': probes.models_, **{k: getattr(probes, f'{k}_') for k in probes.kept['card']},
-                  'training_digest': dict(zip(probes.models_, probes.digest_)), 'pool': rows, 'categories': categories, 'versions': versions})
+    learned = {k: getattr(probes, f'{k}_') for k in probes.kept['card']}
+    return plain({**card, 'kind': 'erp-probes', 'class': type(probes).__name__, 'format': FORMAT,
+                  'embedder': identity_of(embedder_identity), 'params': params,
+                  'models': probes.models_, **learned,
+                  'training_digest': dict(zip(probes.models_, probes.digest_)),
+                  'pool': rows, 'categories': categories, 'versions': versions})
 
 # %% ../nbs/04_probes.ipynb #1063b0c6
 def check_kind(card, # of a file
@@ -641,24 +644,34 @@ def must_agree(card, # one that is as `Card` has it
                   'the number of models in the pool': (len(pool or ()), len(models))}
     return pairs
 
+# %% ../nbs/04_probes.ipynb #33e4a642
+def learned_probes(made, tensors, card): # the class, arrays, a card that was checked
+    "Probes with all that they had learned"
+    probes, models, digest = made(**card['params']), card['models'], card['training_digest']
+    listed = {k: card[k] for k in made.kept['card']}
+    for k, v in listed.items():
+        if isinstance(v, list) and not any(isinstance(x, str) for x in v): listed[k] = np.array(v)
+    known = dict(models=models, n_features_in=tensors['coef'].shape[1],
+                 digest=np.array([digest[m] for m in models]))
+    for k, v in ({k: tensors[k] for k in made.kept['tensors']} | listed | known).items():
+        setattr(probes, f'{k}_', v)
+    return probes
+
 # %% ../nbs/04_probes.ipynb #adadb637
 def build_probes(tensors, # dict of arrays
                  card, # dict, as JSON has it
                  where # the file, for the message
                 ): # fitted probes
-    "The probes that a file holds, or will hold; raises `ErpError` where they are not what they must be"
+    "The probes that a file holds, or will hold; raises `ErpError` where they are not right"
     made = check_kind(card, where)
-    fields = create_model('Fields', __base__=Card, **{k: (t, ...) for k, t in made.kept['card'].items()})
-    check_card(card, fields, where)
-    check_names(card['params'], made().get_params(deep=False).keys() - {'estimator'}, f'{where}: params')
+    fields = {k: (t, ...) for k, t in made.kept['card'].items()}
+    check_card(card, create_model('Fields', __base__=Card, **fields), where)
+    options = made().get_params(deep=False).keys() - {'estimator'}
+    check_names(card['params'], options, f'{where}: params')
     more = {k: v for k, v in MAY_KEEP.items() if k in tensors}
     sizes = check_arrays(tensors, made.kept['tensors'] | more, where, models=len(card['models']))
     check_equal(must_agree(card, sizes['d']), where)
-    probes, digest = made(**card['params']), card['training_digest']
-    listed = lambda v: np.array(v) if isinstance(v, list) and not any(isinstance(x, str) for x in v) else v
-    learned = {k: tensors[k] for k in made.kept['tensors']} | {k: listed(card[k]) for k in made.kept['card']}
-    learned |= dict(models=card['models'], n_features_in=sizes['d'], digest=np.array([digest[m] for m in card['models']]))
-    for k, v in learned.items(): setattr(probes, f'{k}_', v)
+    probes = learned_probes(made, tensors, card)
     check_equal({what: pair(probes) for what, pair in made.kept['rules'].items()}, where)
     return probes
 
@@ -671,7 +684,8 @@ def check_predictions(probes, # fitted
     X = np.concatenate([0*signs[:1], signs, -signs, getattr(probes, 'near_vectors_', signs)[:100]])
     with np.errstate(all='ignore'): fine = np.abs(probes.predict(X).reshape(len(X), -1)) < HUGE
     if not fine.all():
-        raise ErpError(f"{where}: the probe of '{probes.models_[(~fine).any(0).argmax()]}' predicts what is not a finite number. "
+        first = probes.models_[(~fine).any(0).argmax()]
+        raise ErpError(f"{where}: the probe of '{first}' predicts what is not a finite number. "
                        'Look at the rewards it was fitted on, and fit again.')
 
 # %% ../nbs/04_probes.ipynb #abfba38b
@@ -681,13 +695,15 @@ def save_probes(path, # file to write, `.safetensors`
                 tensors=None, # dict: further arrays, of those in `MAY_KEEP`
                 **card # `pool`, `categories`, and anything else worth keeping that JSON can hold
                ) -> dict: # the card that was written
-    "Write fitted probes to one safetensors file, atomically; raises `ErpError` for what could not be loaded again"
+    "Write fitted probes to one file, atomically; raises `ErpError` for what cannot be loaded again"
     check_is_fitted(probes)
     if getattr(probes, 'estimator', None) is not None:
         raise ErpError(f'only ridge probes can be saved; these use {probes.estimator!r}, which is code as much as numbers. Fit without it.')
     card = probes_card(probes, embedder_identity, **card)
-    kept = {k: np.ascontiguousarray(getattr(probes, f'{k}_'), float) for k in probes.kept['tensors']} | (tensors or {})
-    check_predictions(build_probes(kept, card, f'{path}: nothing was saved'), f'{path}: nothing was saved')
+    learned = {k: getattr(probes, f'{k}_') for k in probes.kept['tensors']}
+    kept = {k: np.ascontiguousarray(v, float) for k, v in learned.items()} | (tensors or {})
+    where = f'{path}: nothing was saved'
+    check_predictions(build_probes(kept, card, where), where)
     with atomic_write(path) as tmp: Path(tmp).write_bytes(seal(kept, card))
     return card
 
@@ -698,7 +714,8 @@ def check_embedder(card, # of a saved file
                   ):
     "Raise `ErpError` if the probes were made with another embedder, saying which fields differ"
     if differs := identity_differs(card['embedder'], embedder):
-        raise ErpError(f'{path}: made with another embedder: {differs}. Use that embedder, or fit again with this one.')
+        raise ErpError(f'{path}: made with another embedder: {differs}. '
+                       'Use that embedder, or fit again with this one.')
 
 # %% ../nbs/04_probes.ipynb #bd1a7b91
 def load_probes(path, # a file that `save_probes` wrote

@@ -158,7 +158,7 @@ class Router:
     def __init__(self,
         probes, # fitted `ExpectedRewardProbes` or `ShrunkProbes`
         pool, # pool table with (at least) the models of the probes
-        embedder=None, # an Embedder, or a dict that has its identity, from which it is made when needed
+        embedder=None, # an Embedder, or a dict with its identity, from which it is made when needed
         lam=0., # λ ≥ 0 used when a call gives neither λ nor budget
         cost=None, # [M] cost of a call in the order of the pool, NaN where not known; its parameters when None
         train_predictions=None, # [n, M] predictions for the training prompts that have not seen them (`loo_predict`, `out_of_fold_`), by which budgets become λ
@@ -191,7 +191,8 @@ def check_train_predictions(
     if predictions is None: return None
     with np.errstate(over='ignore'): predictions = np.asarray(predictions, np.float32)
     if predictions.ndim != 2 or predictions.shape[1] != M or not len(predictions):
-        raise ErpError(f'train_predictions {predictions.shape}: expected [prompts, {M}], a column for each model')
+        raise ErpError(f'train_predictions {predictions.shape}: expected [prompts, {M}], '
+                       'a column for each model')
     return predictions
 
 # %% ../nbs/08_routing.ipynb #c61c379b
@@ -258,8 +259,10 @@ def route(self:Router,
 # %% ../nbs/08_routing.ipynb #5ea5f91a
 @patch
 def need_embedder(self:Router): # an Embedder
-    "The router's embedder, made from its identity at the first call; raises `ErpError` where it cannot be had"
-    if self.identity is None: raise ErpError('this router has no embedder: give one to Router(embedder=…), or call route_vectors with vectors')
+    "The router's embedder, made at the first call; raises `ErpError` where it cannot be had"
+    if self.identity is None:
+        raise ErpError('this router has no embedder: give one to Router(embedder=…), '
+                       'or call route_vectors with vectors')
     try: self.embedder = self.embedder or restore_embedder(self.identity)
     except ErpError as e: raise ErpError(f"{self.file or 'router'}: {e}") from None
     return self.embedder
@@ -270,10 +273,11 @@ def save(self:Router,
     path, # file to write, `.safetensors`
     **card, # anything else worth keeping that JSON can hold
 ):
-    "Write the router to one sealed file, atomically; raises `ErpError` for one without embedder, or that could not be loaded again"
+    "Write the router to one file, atomically; raises `ErpError` for what could not be loaded again"
     if self.identity is None: raise ErpError('this router has no embedder, so nobody could say which vectors it is for: give one to Router(embedder=…) before saving')
-    kept = None if self.train_predictions is None else dict(train_predictions=self.train_predictions)
-    save_probes(path, self.probes, self.identity, kept, pool=self.pool, router=dict(lam=self.lam, cost=self.cost), **card)
+    seen, about = self.train_predictions, dict(lam=self.lam, cost=self.cost)
+    tensors = {} if seen is None else dict(train_predictions=seen)
+    save_probes(path, self.probes, self.identity, tensors, pool=self.pool, router=about, **card)
 
 # %% ../nbs/08_routing.ipynb #7623d4d6
 @patch(cls_method=True)
@@ -283,9 +287,12 @@ def load(cls:Router,
 ) -> Router:
     "Read a router; raises `ErpError` for a file that is damaged, is no router, or belongs to another embedder"
     probes, card = load_probes(path, embedder)
-    if not card.get('router'): raise ErpError(f'{path}: holds probes but no router (no costs, no λ): use load_probes, then Router(probes, pool, …)')
+    if not card.get('router'):
+        raise ErpError(f'{path}: holds probes but no router (no costs, no λ): '
+                       'use load_probes, then Router(probes, pool, …)')
     embedder = card['embedder'] if embedder is None else embedder
-    try: router = cls(probes, card['pool'], embedder, **card['router'], train_predictions=card.get('train_predictions'))
+    seen = card.get('train_predictions')
+    try: router = cls(probes, card['pool'], embedder, **card['router'], train_predictions=seen)
     except ErpError as e: raise ErpError(f'{path}: {e}') from None
     router.file = path
     return router

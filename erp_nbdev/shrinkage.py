@@ -24,8 +24,8 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted, v
 from threadpoolctl import threadpool_limits
 from .errors import ErpError
 from .store import HUGE
-from .probes import (PROBES, Count, ExpectedRewardProbes, NonNegative, Number, check_numbers,
-                             check_rewards, factorise, model_names, training_digests)
+from .probes import (PROBES, Count, ExpectedRewardProbes, NonNegative, Number,
+                             check_numbers, check_rewards, factorise, model_names, training_digests)
 
 # %% ../nbs/07_shrinkage.ipynb #6cdff9e9
 def differences(Y # float [n, M]: expected rewards, none missing
@@ -447,7 +447,8 @@ ShrunkProbes.kept = dict(tensors=dict(
 ShrunkProbes.kept['card'] = dict(
     n_rows=list[Count], single_output=bool, candidates=list[str], weights=list[NonNegative],
     gain=list[Number], gain_se=list[NonNegative], category_names=list[str | Number],
-    kind_sizes=list[Count], far=NonNegative | None, level_alpha=Annotated[float, Field(gt=0, le=HUGE)], level_intercept=Number)
+    kind_sizes=list[Count], far=NonNegative | None,
+    level_alpha=Annotated[float, Field(gt=0, le=HUGE)], level_intercept=Number)
 ShrunkProbes.kept['rules'] = {
     'the number of n_rows': lambda p: (len(p.n_rows_), len(p.models_)),
     'the number of weights': lambda p: (len(p.weights_), len(p.candidates_)),

@@ -412,7 +412,8 @@ def unseal(path # a file made by `seal`
           ) -> tuple: # tensors and card
     "Read a sealed file; raises `ErpError` if it is not one, is cut short, or has changed"
     try:
-        if Path(path).exists() and not Path(path).is_file(): raise ValueError('it is no regular file')
+        if Path(path).exists() and not Path(path).is_file():
+            raise ValueError('it is no regular file')
         blob = Path(path).read_bytes()
     except (OSError, ValueError) as e:
         why = getattr(e, 'strerror', None) or e
@@ -422,7 +423,8 @@ def unseal(path # a file made by `seal`
         raise ErpError(f'{path}: ' + (cut if blob[8:9] == b'{' else NOT_OURS))
     digest, card, end = sealed_header(blob) or (None, None, 0)
     if digest is None: raise ErpError(f'{path}: {NOT_OURS}')
-    if len(blob) < end: raise ErpError(f'{path}: cut short: {len(blob)} bytes of {end}. Copy it again.')
+    if len(blob) < end:
+        raise ErpError(f'{path}: cut short: {len(blob)} bytes of {end}. Copy it again.')
     blank = blob.replace(seal_mark(digest), seal_mark(BLANK), 1)
     if hashlib.sha256(blank).hexdigest() != digest:
         raise ErpError(f'{path}: changed since it was written (its SHA-256 differs). {AGAIN}')
@@ -440,7 +442,8 @@ def check_names(have, # names that are there
                ):
     "Raise `ErpError` for the first name that is missing, or that nobody knows"
     for name in [n for n in want if n not in have]:
-        raise ErpError(f"{where}: '{name}' is missing; found {', '.join(have) or 'nothing'}. {AGAIN}")
+        found = ', '.join(have) or 'nothing'
+        raise ErpError(f"{where}: '{name}' is missing; found {found}. {AGAIN}")
     for name in [n for n in have if n not in want]:
         raise ErpError(f"{where}: '{name[:60]}' is not known.{suggest(name, want)} {AGAIN}")
 
@@ -461,7 +464,8 @@ def check_arrays(arrays, # dict of arrays
             raise ErpError(f"{where}: array '{name}' is {a.dtype} {list(a.shape)}, "
                            f'expected {dtype} [{want}]. {AGAIN}')
         if finite and not (fine := np.abs(a) < np.float64(HUGE)).all():
-            raise ErpError(f"{where}: array '{name}' holds {a[~fine][0]} at {np.argwhere(~fine)[0].tolist()}, "
+            at = np.argwhere(~fine)[0].tolist()
+            raise ErpError(f"{where}: array '{name}' holds {a[~fine][0]} at {at}, "
                            f'expected finite numbers. {AGAIN}')
         sizes |= dict(zip(dims, a.shape))
     return sizes
