@@ -67,7 +67,7 @@ def as_list(texts # a list, a column, an array, a generator; a table with a colu
         texts = texts['prompt']
     if isinstance(texts, (Mapping, Set)) or not np.iterable(texts):
         raise ErpError(f'embed: got a {kind}, expected a list of texts. '
-                       'Give list(…) of what is to be embedded.')
+                       'Give the texts themselves, in their order.')
     return list(texts)
 
 # %% ../nbs/03_embedding.ipynb #7ffa6093
