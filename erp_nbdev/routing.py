@@ -8,7 +8,6 @@ __all__ = ['call_cost', 'pool_cost', 'check_scores', 'cost_adjusted_choice', 'sw
 
 # %% ../nbs/08_routing.ipynb #cf3471ad
 import numpy as np, pandas as pd
-from pathlib import Path
 from dataclasses import dataclass
 from fastcore.basics import patch
 import erp_nbdev.shrinkage # a saved router may have these probes, and load_probes must know them
