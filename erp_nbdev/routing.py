@@ -4,17 +4,15 @@
 
 # %% auto #0
 __all__ = ['call_cost', 'pool_cost', 'check_scores', 'cost_adjusted_choice', 'switches', 'Frontier', 'frontier',
-           'lambda_for_budget', 'known_cost', 'Router', 'need_costs']
+           'lambda_for_budget', 'known_cost', 'Router', 'check_train_predictions', 'need_costs']
 
 # %% ../nbs/08_routing.ipynb #cf3471ad
 import numpy as np, pandas as pd
-from pathlib import Path
 from dataclasses import dataclass
 from fastcore.basics import patch
 import erp_nbdev.shrinkage # a saved router may have these probes, and load_probes must know them
 from .errors import ErpError
-from .store import atomic_write, seal, unseal
-from .embedding import restore_embedder
+from .embedding import check_texts, identity_of, restore_embedder
 from .probes import load_probes, save_probes
 
 # %% ../nbs/08_routing.ipynb #ebfb0560
@@ -159,7 +157,7 @@ class Router:
     def __init__(self,
         probes, # fitted `ExpectedRewardProbes` or `ShrunkProbes`
         pool, # pool table with (at least) the models of the probes
-        embedder=None, # an Embedder, or its identity (dict: name, revision, pooling) from which it is made when needed
+        embedder=None, # an Embedder, or a dict with its identity, from which it is made when needed
         lam=0., # λ ≥ 0 used when a call gives neither λ nor budget
         cost=None, # [M] cost of a call in the order of the pool, NaN where not known; its parameters when None
         train_predictions=None, # [n, M] predictions for the training prompts that have not seen them (`loo_predict`, `out_of_fold_`), by which budgets become λ
@@ -168,11 +166,11 @@ class Router:
         if absent := [m for m in self.models if m not in set(pool['model'])]: raise ErpError(f"pool: no entry for {', '.join(absent)}, for which there are probes: add it to the pool, or remove_model it")
         cost = pd.Series(known_cost(pool, cost)[1], index=pool['model'].to_numpy())
         self.pool, self.cost = pool.set_index('model').loc[self.models].reset_index(), cost.loc[self.models].to_numpy()
-        self.identity = dict(embedder) if isinstance(embedder, dict) else getattr(embedder, 'identity', None)
+        self.identity = None if embedder is None else identity_of(embedder)
         self.embedder = None if isinstance(embedder, dict) else embedder
-        self.lam = float(lam)
+        self.lam, self.file = float(lam), None     # the file is for messages
         self.cost_for(lam)      # a bad λ is refused now, not at the first prompt
-        self.train_predictions = None if train_predictions is None else np.asarray(train_predictions, np.float32)
+        self.train_predictions = check_train_predictions(train_predictions, len(self.models))
 
     def cost_for(self,
         lam, # λ ≥ 0
@@ -182,6 +180,19 @@ class Router:
         if lam: need_costs(self.models, self.cost)
         cost_adjusted_choice(np.zeros((1, len(by))), by, lam)
         return by
+
+# %% ../nbs/08_routing.ipynb #07d98601
+def check_train_predictions(
+    predictions, # [n, M], or None
+    M, # how many models there are
+): # -> float32 [n, M], or None
+    "Predictions as a router keeps them; raises `ErpError` where they do not fit the models"
+    if predictions is None: return None
+    with np.errstate(over='ignore'): predictions = np.asarray(predictions, np.float32)
+    if predictions.ndim != 2 or predictions.shape[1] != M or not len(predictions):
+        raise ErpError(f'train_predictions {predictions.shape}: expected [prompts, {M}], '
+                       'a column for each model')
+    return predictions
 
 # %% ../nbs/08_routing.ipynb #c61c379b
 def need_costs(
@@ -217,7 +228,7 @@ def route_vectors(self:Router,
     lam = self.lambda_for(lam, budget)
     X, d = np.asarray(X), self.probes.n_features_in_
     if X.ndim != 2 or X.shape[1] != d: raise ErpError(f'vectors {X.shape}: the probes expect [prompts, {d}]; use the embedder they were fitted with')
-    scores = np.asarray(self.probes.predict(X), float)
+    scores = np.asarray(self.probes.predict(X), float).reshape(len(X), -1)
     i, rows, models = cost_adjusted_choice(scores, by := self.cost_for(lam), lam), np.arange(len(scores)), np.array(self.models, object)
     value = scores - lam*by
     others = np.where(np.arange(len(models)) == i[:, None], -np.inf, value)
@@ -226,24 +237,34 @@ def route_vectors(self:Router,
     out = pd.DataFrame(dict(model=models[i], predicted=scores[rows, i], cost=self.cost[i], runner_up=None if alone else models[second],
                             margin=np.nan if alone else (value[rows, i] - value[rows, second]).clip(min=0),
                             unfamiliar=self.probes.unfamiliar(X) if hasattr(self.probes, 'unfamiliar') else False))
+    out = out.join(pd.DataFrame(scores, columns=[f'predicted:{m}' for m in self.models]))
     out.attrs['lam'] = float(lam)
-    return out.join(pd.DataFrame(scores, columns=[f'predicted:{m}' for m in self.models]))
+    return out
 
 # %% ../nbs/08_routing.ipynb #520871e4
 @patch
 def route(self:Router,
-    prompts, # list of str
+    prompts, # a list or column of prompts, or a table with a column `prompt`
     lam=None, # λ ≥ 0; the router's own when None
     budget=None, # instead of λ: largest mean cost per call
 ) -> pd.DataFrame: # columns prompt, model, predicted, cost, runner_up, margin, unfamiliar, and predicted:NAME for each model
     "Choose a model for each prompt; raises `ErpError` without prompts or embedder"
-    if isinstance(prompts, str) or not len(prompts): raise ErpError('route takes a list of at least one prompt: write router.route([prompt])')
-    if self.embedder is None:
-        if self.identity is None: raise ErpError('this router has no embedder: give one to Router(embedder=…), or call route_vectors with vectors')
-        self.embedder = restore_embedder(self.identity)
-    out = self.route_vectors(self.embedder.embed(list(prompts)), lam, budget)
-    out.insert(0, 'prompt', list(prompts))
-    return out
+    texts = check_texts(prompts)
+    if not texts: raise ErpError('route takes at least one prompt, got an empty list')
+    out = self.route_vectors(self.need_embedder().embed(texts), lam, budget)
+    out.insert(0, 'prompt', texts)
+    return out.set_axis(prompts.index) if isinstance(prompts, (pd.Series, pd.DataFrame)) else out
+
+# %% ../nbs/08_routing.ipynb #5ea5f91a
+@patch
+def need_embedder(self:Router): # an Embedder
+    "The router's embedder, made at the first call; raises `ErpError` where it cannot be had"
+    if self.identity is None:
+        raise ErpError('this router has no embedder: give one to Router(embedder=…), '
+                       'or call route_vectors with vectors')
+    try: self.embedder = self.embedder or restore_embedder(self.identity)
+    except ErpError as e: raise ErpError(f"{self.file or 'router'}: {e}") from None
+    return self.embedder
 
 # %% ../nbs/08_routing.ipynb #1692f068
 @patch
@@ -251,13 +272,11 @@ def save(self:Router,
     path, # file to write, `.safetensors`
     **card, # anything else worth keeping that JSON can hold
 ):
-    "Write the router to one sealed file, atomically; raises `ErpError` when it has no embedder to be known by"
+    "Write the router to one file, atomically; raises `ErpError` for what could not be loaded again"
     if self.identity is None: raise ErpError('this router has no embedder, so nobody could say which vectors it is for: give one to Router(embedder=…) before saving')
-    with atomic_write(path) as tmp:
-        save_probes(tmp, self.probes, self.identity, pool=self.pool, router=dict(lam=self.lam, cost=self.cost.tolist()), **card)
-        tensors, written = unseal(tmp)
-        if self.train_predictions is not None: tensors['train_predictions'] = self.train_predictions
-        Path(tmp).write_bytes(seal(tensors, written))
+    seen, about = self.train_predictions, dict(lam=self.lam, cost=self.cost)
+    tensors = {} if seen is None else dict(train_predictions=seen)
+    save_probes(path, self.probes, self.identity, tensors, pool=self.pool, router=about, **card)
 
 # %% ../nbs/08_routing.ipynb #7623d4d6
 @patch(cls_method=True)
@@ -267,6 +286,12 @@ def load(cls:Router,
 ) -> Router:
     "Read a router; raises `ErpError` for a file that is damaged, is no router, or belongs to another embedder"
     probes, card = load_probes(path, embedder)
-    if 'router' not in card: raise ErpError(f'{path}: holds probes but no router (no costs, no λ): use load_probes, then Router(probes, pool, …)')
-    kept = unseal(path)[0].get('train_predictions')
-    return cls(probes, card['pool'], card['embedder'] if embedder is None else embedder, card['router']['lam'], card['router']['cost'], kept)
+    if not card.get('router'):
+        raise ErpError(f'{path}: holds probes but no router (no costs, no λ): '
+                       'use load_probes, then Router(probes, pool, …)')
+    embedder = card['embedder'] if embedder is None else embedder
+    seen = card.get('train_predictions')
+    try: router = cls(probes, card['pool'], embedder, **card['router'], train_predictions=seen)
+    except ErpError as e: raise ErpError(f'{path}: {e}') from None
+    router.file = path
+    return router

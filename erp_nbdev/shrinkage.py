@@ -11,8 +11,10 @@ __all__ = ['LAMBDAS', 'differences', 'group_sums', 'weighted_mean', 'category_ef
 
 # %% ../nbs/07_shrinkage.ipynb #e9febf42
 from dataclasses import dataclass
+from typing import Annotated
 import numpy as np, pandas as pd
 from fastcore.basics import patch
+from pydantic import Field
 from scipy.special import softmax
 from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.cluster import KMeans
@@ -21,7 +23,9 @@ from sklearn.metrics.pairwise import euclidean_distances
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 from threadpoolctl import threadpool_limits
 from .errors import ErpError
-from .probes import PROBES, ExpectedRewardProbes, check_numbers, check_rewards, factorise, model_names, training_digests
+from .store import HUGE
+from .probes import (PROBES, Count, ExpectedRewardProbes, NonNegative, Number,
+                             check_numbers, check_rewards, factorise, model_names, training_digests)
 
 # %% ../nbs/07_shrinkage.ipynb #6cdff9e9
 def differences(Y # float [n, M]: expected rewards, none missing
@@ -427,9 +431,33 @@ def _mix(self: ShrunkProbes, X, Y, c, groups, noise, cost): # vectors, rewards, 
     for k in self.kept['tensors']: setattr(self, f'{k}_', np.ascontiguousarray(getattr(self, f'{k}_'), float))     # as a file will have it, to the last bit
 
 # %% ../nbs/07_shrinkage.ipynb #d6781a5a
-ShrunkProbes.kept = dict(tensors=('coef', 'intercept', 'level', 'means', 'averages', 'category_coef', 'category_intercept', 'category_effects', 'kind_centres', 'kind_effects',
-                                  'near_vectors', 'near_effects', 'near_weights', 'centre', 'posterior', 'errors', 'deviations'),
-                         card=('n_rows', 'single_output', 'candidates', 'weights', 'gain', 'gain_se', 'category_names', 'kind_sizes', 'far', 'level_alpha', 'level_intercept'))
+def _reals(dims, finite=True): return 'float64', dims, finite
+
+ShrunkProbes.kept = dict(tensors=dict(
+    coef=_reals('models d'), intercept=_reals('models'), level=_reals('d'),
+    means=_reals('models'), averages=_reals('models'),
+    category_coef=_reals('categories* d'), category_intercept=_reals('categories*'),
+    category_effects=_reals('categories* models'),
+    kind_centres=_reals('kinds* d'), kind_effects=_reals('kinds* models'),
+    near_vectors=_reals('near* d'), near_effects=_reals('near* models'),
+    near_weights=_reals('neighbours*'), centre=_reals('d'), posterior=_reals('d rank*'),
+    errors=_reals('scored models', False), deviations=_reals('scored models', False)))
+
+# %% ../nbs/07_shrinkage.ipynb #34b894fd
+ShrunkProbes.kept['card'] = dict(
+    n_rows=list[Count], single_output=bool, candidates=list[str], weights=list[NonNegative],
+    gain=list[Number], gain_se=list[NonNegative], category_names=list[str | Number],
+    kind_sizes=list[Count], far=NonNegative | None,
+    level_alpha=Annotated[float, Field(gt=0, le=HUGE)], level_intercept=Number)
+ShrunkProbes.kept['rules'] = {
+    'the number of n_rows': lambda p: (len(p.n_rows_), len(p.models_)),
+    'the number of weights': lambda p: (len(p.weights_), len(p.candidates_)),
+    'the number of gains': lambda p: (len(p.gain_), len(p.candidates_)),
+    'the number of standard errors of gains': lambda p: (len(p.gain_se_), len(p.candidates_)),
+    'the sum of kind_sizes': lambda p: (int(sum(p.kind_sizes_)), len(p.kind_centres_)),
+    'far': lambda p: (p.far_, p.far_ if len(p.near_vectors_) else None),
+    'the number of near_weights':
+        lambda p: (len(p.near_weights_), min(len(p.near_weights_), len(p.near_vectors_)))}
 
 # %% ../nbs/07_shrinkage.ipynb #988ee327
 @patch
