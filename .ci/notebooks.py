@@ -6,6 +6,7 @@
                                                     with `--flags ray`, say, cells with that test flag run too
     python .ci/notebooks.py check [NOTEBOOK...]     run, and compare what the cells give with what is stored
     python .ci/notebooks.py times [NOTEBOOK...]     run, and say how long each notebook took and which cells took longest
+    python .ci/notebooks.py rooms                   which module may import which
     python .ci/notebooks.py site                    every notebook is in the site's sidebar, every link leads somewhere
     python .ci/notebooks.py readme [--check]        write README.md from nbs/index.ipynb, or say whether it is current
 
@@ -278,6 +279,64 @@ def times(paths):
     for (path, i), (s, id, line) in sorted(of.items(), key=lambda kv: -kv[1][0])[:SLOWEST]: print(f'{s:7.1f} s  {path.name} {i} ({id}): {line[:70]}')
 
 
+# ---------------------------------------------------------------- the rooms and the way they stand
+
+ROOMS = """errors store files tables workers importing weights endpoint settings sampling rewards
+embedding probes winrate pairwise shrinkage routing evaluation zooter collecting
+beyond.training_cost planning study command embedded recipes""".split()
+LONG = 400    # lines of a module; more are listed
+
+
+def place(module):
+    "Where a module stands among ROOMS; None for one that has no place"
+    found = [r for r in ROOMS if module == r or module.startswith(r + '.')]
+    return ROOMS.index(found[0]) if found else None
+
+
+def imported(tree, module, modules):
+    "(line, module of ours, name) of every import, those inside functions too"
+    import ast
+    for n in ast.walk(tree):
+        if isinstance(n, ast.Import):
+            yield from ((n.lineno, a.name[10:], '') for a in n.names if a.name.startswith('erp_nbdev.'))
+        elif isinstance(n, ast.ImportFrom):
+            up = ['erp_nbdev', *module.split('.')][:-n.level] if n.level else []
+            full = '.'.join([*up, *filter(None, [n.module])])
+            if full.split('.')[0] != 'erp_nbdev': continue
+            for a in n.names:
+                whole = f'{full}.{a.name}'[10:]
+                yield (n.lineno, whole, '') if whole in modules else (n.lineno, full[10:], a.name)
+
+
+def room_faults(module, text, modules):
+    "What is wrong with the imports of one module, and names that it defines twice"
+    import ast
+    tree, seen = ast.parse(text), {}
+    if place(module) is None: yield f'{module} has no place in ROOMS (.ci/notebooks.py)'
+    for line, other, name in imported(tree, module, modules):
+        if not other or other == module: continue
+        same = other.split('.')[0] == module.split('.')[0]
+        if not same and (place(other) or 0) >= (place(module) or 0):
+            yield f'{module}:{line} imports {other}, which does not stand before it'
+        if name.startswith('_') and not name.startswith('__'): yield f'{module}:{line} imports {other}.{name}, a private name'
+    for n in tree.body:
+        if isinstance(n, (ast.FunctionDef, ast.ClassDef)) and not n.decorator_list:
+            if n.name in seen: yield f'{module}:{n.lineno} defines {n.name} again, after line {seen[n.name]}'
+            seen[n.name] = n.lineno
+
+
+def rooms(_):
+    "Each module imports only those before it in ROOMS (so there is no circle), and no private name; long ones are listed"
+    found, lib = [], ROOT/'erp_nbdev'
+    texts = {'.'.join(p.relative_to(lib).with_suffix('').parts): p.read_text('utf-8') for p in sorted(lib.rglob('*.py'))
+             if p.name not in ('__init__.py', '_modidx.py')}
+    for module, text in texts.items(): found += room_faults(module, text, texts)
+    sizes = {m: len(t.splitlines()) for m, t in texts.items()}
+    print('\n'.join(found) or f'{len(texts)} modules, {sum(sizes.values())} lines: each imports only what stands before it, nothing private')
+    print(f'longer than {LONG} lines: ' + (', '.join(f'{m} {n}' for m, n in sizes.items() if n > LONG) or 'none'))
+    if found: sys.exit(1)
+
+
 # ---------------------------------------------------------------- links, the site, README.md
 
 _link = re.compile(r'(!?\[(?:[^\[\]]|\[[^\[\]]*\])*\]\()([^()\s]+)((?:\s+"[^"]*")?\))')
@@ -432,7 +491,7 @@ def list_(_):
     for p in notebooks(): print(p.resolve().relative_to(ROOT).as_posix())
 
 
-VERBS = {'list': list_, 'refresh': refresh, 'check': check, 'times': times, 'site': site, 'readme': readme}
+VERBS = {'list': list_, 'refresh': refresh, 'check': check, 'times': times, 'rooms': rooms, 'site': site, 'readme': readme}
 
 if __name__ == '__main__':
     if len(sys.argv) < 2 or sys.argv[1] not in VERBS: sys.exit(__doc__)

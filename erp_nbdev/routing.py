@@ -10,7 +10,7 @@ __all__ = ['call_cost', 'pool_cost', 'check_scores', 'cost_adjusted_choice', 'sw
 import numpy as np, pandas as pd
 from dataclasses import dataclass
 from fastcore.basics import patch
-import erp_nbdev.shrinkage # a saved router may have these probes, and load_probes must know them
+import erp_nbdev.shrinkage # noqa: F401 a saved router may have these probes, and load_probes must know them
 from .errors import ErpError
 from .embedding import check_texts, identity_of, restore_embedder
 from .probes import load_probes, save_probes

@@ -14,7 +14,7 @@ __all__ = ['CATEGORIES', 'TASKS', 'WORDS', 'NAMES', 'THINGS', 'ANIMALS', 'FRUITS
            'distinct', 'examination', 'practice', 'similarity', 'digits_right', 'check', 'known_prompts', 'checker']
 
 # %% ../../nbs/embedded/1_tasks.ipynb #a284a862
-import itertools, random, re
+import random, re
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from functools import lru_cache

@@ -9,7 +9,7 @@ __all__ = ['JUDGES', 'READ', 'JUDGE', 'BLANK', 'remote_code', 'make_deberta', 'm
            'train_one_judge', 'make_again', 'main']
 
 # %% ../../nbs/embedded/3_reward_models.ipynb #02207b1e
-import itertools, json, random, time
+import itertools, random, time
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from multiprocessing import get_context
