@@ -5,13 +5,13 @@
 # %% auto #0
 __all__ = ['HEAVY', 'UNRELATED', 'first_turn', 'conversation_prompts', 'dataset_files', 'load_prompts', 'needed_by', 'sample_job',
            'score_job', 'check_engine', 'check_scorer', 'check_embedding', 'check_job', 'make_check', 'response_key',
-           'shards_key', 'make_prompts', 'make_responses', 'make_rewards', 'make_collected', 'input_digests',
+           'shards_key', 'make_prompts', 'make_responses', 'make_rewards', 'make_collected', 'kept', 'input_digests',
            'load_tables', 'make_tables']
 
 # %% ../nbs/machinery/collecting.ipynb #b3436d02
 import sys
 from pathlib import Path
-import pandas as pd
+import pandas as pd, pyarrow.parquet as pq
 from .errors import ErpError
 from .store import code_digest, digest, file_digest, slug
 from .tables import COSTS, Tables, prompt_id, read_pool, read_table, select_rewards, split_prompts, write_table
@@ -233,6 +233,16 @@ def make_collected(run, # a Run
         tables.write(run/'tables')
     files = [f'tables/{f}' for f in ('responses.parquet', 'rewards.parquet', 'pool.yaml')]
     run.stage('tables', [[file_digest(run/f) for f in [*responses, *rewards, 'tables/prompts.parquet']], file_digest(experiment.collect.pool), experiment.reward_models], files, make)
+
+# %% ../nbs/machinery/collecting.ipynb #0d5be6e5
+def kept(folder # of a run
+        ) -> str:
+    "How much of what was sampled and scored a run has on disk, in words"
+    count = dict(responses=0, rewards=0)
+    for file in (Path(folder)/'shards').rglob('[!.]*.parquet'):
+        about = pq.read_metadata(file)
+        count['rewards' if 'reward' in about.schema.names else 'responses'] += about.num_rows
+    return f'{count["responses"]:,} responses and {count["rewards"]:,} rewards in {folder}'
 
 # %% ../nbs/machinery/collecting.ipynb #2d5d413b
 def input_digests(path # a file or a folder

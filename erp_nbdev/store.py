@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['FORMAT', 'BLANK', 'NOT_OURS', 'atomic_write', 'write_parquet', 'load_parquet', 'slug', 'digest', 'file_digest',
-           'code_digest', 'folder_digest', 'Shards', 'Run', 'seal_mark', 'seal', 'unseal']
+           'code_digest', 'folder_digest', 'package_file', 'Shards', 'Run', 'seal_mark', 'seal', 'unseal']
 
 # %% ../nbs/machinery/store.ipynb #b3436d02
 import fcntl, hashlib, json, os, re, shutil, tempfile, time, uuid
@@ -89,6 +89,16 @@ def folder_digest(folder) -> str: # 64 hexadecimal digits
         with open(p, 'rb') as f:
             while block := f.read(2**20): h.update(block)
     return h.hexdigest()
+
+# %% ../nbs/machinery/store.ipynb #a8883cec
+def package_file(name # as in the project: 'experiments/embedded.yaml', …
+                ) -> Path: # absolute
+    "A file or folder that comes with the package; raises `ErpError` where it does not"
+    here = Path(erp_nbdev.__file__).resolve().parent
+    found = [p for p in (here/'data'/name, here.parent/name) if p.exists()]
+    if not found: raise ErpError(f'{name}: missing from this installation of erp_nbdev, '
+                                 f'in {here}. Install it again.')
+    return found[0]
 
 # %% ../nbs/machinery/store.ipynb #fa180f61
 class Shards:

@@ -5,11 +5,12 @@
 # %% auto #0
 __all__ = ['study_files', 'mean_auroc', 'split_metrics', 'split_study', 'split_summary', 'plot_splits', 'records', 'save_metrics',
            'read_metrics', 'compare', 'metrics_frame', 'compare_r2', 'headline', 'make_embeddings', 'notebook',
-           'execute', 'to_html', 'study_parameters', 'study_depends', 'study_job', 'make_studies', 'make_report',
-           'provenance', 'run_studies', 'run_experiment']
+           'own_kernels', 'in_thread', 'execute', 'to_html', 'study_parameters', 'study_depends', 'study_job',
+           'make_studies', 'make_report', 'provenance', 'run_studies', 'run_experiment']
 
 # %% ../nbs/10_study.ipynb #b3436d02
-import itertools, json, os, platform, sys, warnings
+import itertools, json, os, platform, sys, threading, warnings
+from concurrent.futures import Future
 from datetime import datetime, timezone
 from importlib import metadata
 from pathlib import Path
@@ -17,10 +18,10 @@ import matplotlib.pyplot as plt, numpy as np, pandas as pd, seaborn as sns
 from sklearn.base import clone
 from tqdm import tqdm
 import erp_nbdev
-from .errors import ErpError
-from .store import Run, atomic_write, code_digest, file_digest, slug
+from .errors import ErpError, need
+from .store import Run, atomic_write, code_digest, file_digest, package_file, slug
 from .tables import Tables, read_table, write_table
-from .workers import quiet_threads
+from .workers import end_group, quiet_threads
 from .embedding import EmbeddingCache, embed_prompts, get_embedder
 from .probes import r2_table
 from .pairwise import auroc, pair_labels
@@ -162,10 +163,38 @@ def make_embeddings(run, # a Run, after `make_tables`
 # %% ../nbs/10_study.ipynb #5a79c4da
 def notebook(name # 'reward_model' or 'report'
             ) -> Path: # its file
-    "The source of one of the study's notebooks; raises `ErpError` where the package is installed without them"
-    path = Path(erp_nbdev.__file__).resolve().parent.parent/'nbs/experiments'/f'{name}.ipynb'
-    if not path.exists(): raise ErpError(f'{path}: the study notebooks are not here. Install from a clone of the project: pip install -e ".[embed,notebooks]".')
-    return path
+    "The source of one of the study's notebooks"
+    return package_file(f'nbs/experiments/{name}.ipynb')
+
+# %% ../nbs/10_study.ipynb #925fd950
+def own_kernels(): # a class of kernel managers, with the managers that it made in `all`
+    "Kernels that run this very Python, whatever kernelspecs there are"
+    from jupyter_client.kernelspec import KernelSpec
+    from jupyter_client.manager import AsyncKernelManager
+    class Kernels(AsyncKernelManager):
+        all = []
+        def __init__(self, **kw): super().__init__(**kw); self.all.append(self)
+        @property
+        def kernel_spec(self):
+            argv = ['-m', 'ipykernel_launcher', '-f', '{connection_file}', '--log-level=40']
+            return KernelSpec(argv=[sys.executable, *argv], display_name='Python 3', language='python')
+        async def shutdown_kernel(self, now=False, restart=False):
+            self.shutting_down = True
+            self.stop_restarter()
+            await self.request_shutdown(restart)
+            await self.finish_shutdown(restart=restart)
+            await self.cleanup_resources(restart)
+    return Kernels
+
+# %% ../nbs/10_study.ipynb #71b390fa
+def in_thread(f, *args, **kw): # a function and its arguments
+    "What a function gives that is run in another thread, so that Ctrl-C stops the waiting for it"
+    found = Future()
+    def call():
+        try: found.set_result(f(*args, **kw))
+        except BaseException as e: found.set_exception(e)
+    threading.Thread(target=call, daemon=True).start()
+    return found.result()
 
 # %% ../nbs/10_study.ipynb #5acde2d6
 def execute(name, # 'reward_model' or 'report'
@@ -173,14 +202,16 @@ def execute(name, # 'reward_model' or 'report'
             parameters # what papermill puts in
            ):
     "Run a study notebook with papermill; raises `ErpError` with its message where it met bad input"
-    try: import papermill
-    except ImportError: raise ErpError('studies need papermill. Install it with: pip install -e ".[notebooks]".') from None
-    source = notebook(name)
-    try: papermill.execute_notebook(source, out, parameters, cwd=source.parent, kernel_name='python3', progress_bar=sys.stderr.isatty(),
-                                          extra_arguments=['--log-level=40'])
+    for package in ('papermill', 'ipykernel', 'nbconvert'): need(package, 'erp_nbdev[notebooks]')
+    import papermill
+    out, kernels = Path(out).resolve(), own_kernels()
+    try: in_thread(papermill.execute_notebook, notebook(name), out, parameters, cwd=out.parent,
+                   kernel_name='python3', kernel_manager_class=kernels,
+                   progress_bar=sys.stderr.isatty())
     except papermill.PapermillExecutionError as e:
         if e.ename == 'ErpError': raise ErpError(e.evalue) from None
         raise RuntimeError(f'{out}: a cell failed with {e.ename}: {e.evalue}') from e
+    finally: [end_group(k.provisioner.pid) for k in kernels.all if k.has_kernel]
 
 # %% ../nbs/10_study.ipynb #027d7fe9
 def to_html(path # an executed notebook
@@ -252,9 +283,12 @@ def provenance(experiment # an Experiment
     def version(p):
         try: return metadata.version(p)
         except metadata.PackageNotFoundError: return None
-    root = f'{Path(erp_nbdev.__file__).resolve().parent.parent}/'        # files of the project are named from its root
-    return dict(experiment=json.loads(json.dumps(experiment.model_dump(), default=str).replace(root, '')), inputs=input_digests(c.pool if c else experiment.data.path), python=platform.python_version(),
-                versions={p: version(p) for p in packages}, machine=dict(system=platform.system(), processor=platform.machine(), cores=os.cpu_count()),
+    root = f"{package_file('experiments').parent}/"      # files of the project are named from its root
+    asked = json.dumps(experiment.model_dump(), default=str).replace(root, '')
+    machine = dict(system=platform.system(), processor=platform.machine(), cores=os.cpu_count())
+    return dict(experiment=json.loads(asked), python=platform.python_version(), machine=machine,
+                inputs=input_digests(c.pool if c else experiment.data.path),
+                versions={p: version(p) for p in packages},
                 finished=datetime.now(timezone.utc).isoformat(timespec='seconds'))
 
 # %% ../nbs/10_study.ipynb #8ca24b7a
@@ -273,10 +307,11 @@ def run_studies(experiment, # an Experiment
 # %% ../nbs/10_study.ipynb #49110b1f
 def run_experiment(experiment, # an Experiment
                    runs='runs', # the folder that runs are kept in
-                      say=print # told, in a line, what each stage does
+                   say=print # told, in a line, what each stage does
                   ) -> Path: # the folder of the run
     "Do the whole study of an experiment, and write its report"
     run = Run(run_studies(experiment, runs, say), say)
     studies = {str(p.relative_to(run.folder)): file_digest(p) for p in sorted(run.folder.glob('*/metrics.json'))}
-    run.stage('report', [studies, file_digest(notebook('report')), code_digest('experiment')], ['report.ipynb', 'report.html'], lambda: make_report(run.folder))
+    depends = [studies, file_digest(notebook('report')), code_digest('study')]
+    run.stage('report', depends, ['report.ipynb', 'report.html'], lambda: make_report(run.folder))
     return run.folder

@@ -9,7 +9,7 @@ __all__ = ['timed', 'end_group', 'await_parent', 'guarded', 'stop_here', 'work',
 # %% ../nbs/machinery/workers.ipynb #b3436d02
 import ctypes, os, signal, sys, threading, time
 import multiprocessing as mp
-from contextlib import closing
+from contextlib import closing, suppress
 from multiprocessing.connection import wait
 from fastcore.basics import patch
 from .errors import ErpError, in_words
@@ -29,9 +29,8 @@ def timed(f, # a function
 def end_group(leader # id of a process that leads a process group
              ):
     "End a process at once, with all that it has started and that did not leave its group"
-    try: os.killpg(leader, signal.SIGKILL)
-    except AttributeError: os.kill(leader, signal.SIGTERM)    # Windows, where this ends it at once
-    except ProcessLookupError: pass
+    kill = getattr(os, 'killpg', os.kill)                     # Windows has no groups
+    with suppress(OSError): kill(leader, getattr(signal, 'SIGKILL', signal.SIGTERM))
 
 def await_parent(leader):
     "Wait for the process that asked for this one to end, and end the group"
@@ -170,6 +169,7 @@ def stop_on_signals() -> list: # the numbers of the signals that came; empty unt
         came.append(number)
         if len(came) > 1: os._exit(128 + number)
         raise KeyboardInterrupt
+    if threading.current_thread() is not threading.main_thread(): return came # only it can say so
     for s in [getattr(signal, name) for name in names if hasattr(signal, name)]:
         if signal.getsignal(s) != signal.SIG_IGN: signal.signal(s, stop_now)
     return came
