@@ -3,9 +3,10 @@
     python benchmarks/kills.py [--kills 12] [--seed 0] [--signal KILL] [--folder FOLDER]
 
 First the embedded study, in its `quick` variant, runs to its end: the reference, and how long it takes. Then it runs
-again elsewhere, and its *main process alone* gets SIGKILL at random moments of it. It is started anew after each, at
-once, and after the last runs to its end. Printed for each kill: what lived before, what lives at most five seconds
-later, and its memory. At the end: are responses, rewards and metrics, byte by byte, those of the reference?
+again elsewhere, and its *main process alone* gets SIGKILL at a random moment. It is started anew at once, and killed
+again, and so on; where it comes to its end before, another run begins. Printed for each kill: what lived before, what
+lives at most five seconds later, and its memory. At the end every run goes on to its end: are its responses, rewards
+and metrics, byte by byte, those of the reference?
 Needs psutil, which ipykernel brings along.
 """
 import argparse, hashlib, json, random, signal, subprocess, sys, tempfile, time
@@ -88,19 +89,22 @@ if __name__ == '__main__':
     took = to_the_end(folder/'unbroken')
     print(f'unbroken: {took:.0f} s', flush=True)
     random.seed(a.seed)
-    number, seen, orphans = signal.Signals[f'SIG{a.signal}'], 0, 0
-    for i in range(a.kills):
-        # what was done is kept, so later runs are shorter; spread the moments over what is left of the work
-        after = random.uniform(.5, took*(1 - i/a.kills)**.5)
-        found = killed(folder/'killed', after, number)
-        if found is None:
-            print(f'{i + 1:2}: had ended before {after:.1f} s', flush=True)
+    number, seen, orphans, place = signal.Signals[f'SIG{a.signal}'], 0, 0, 1
+    while seen < a.kills:
+        after = random.uniform(1, took/3)
+        found = killed(folder/f'killed-{place}', after, number)
+        if found is None:     # it had come to its end: begin again, elsewhere
+            place += 1
             continue
         seen, orphans = seen + 1, orphans + found['left']
-        print('{:2}: after {:4.1f} s: {before} processes, {held:.0f} MB; {gone_in:.2f} s later: '
-              '{left} processes, {left_mb:.0f} MB; exit {code}'.format(i + 1, after, **found), flush=True)
-    to_the_end(folder/'killed')
-    expected, got = results(folder/'unbroken'), results(folder/'killed')
-    for name in expected: print(f'{"same" if got.get(name) == expected[name] else "OTHER"}: {name}')
-    print(f'{seen} kills, {orphans} orphans, {sum(got.get(n) == d for n, d in expected.items())} of {len(expected)} files the same')
-    sys.exit(bool(orphans) or got != expected)
+        print('{:2}: run {}, after {:4.1f} s: {before} processes, {held:.0f} MB; {gone_in:.2f} s later: {left} processes, '
+              '{left_mb:.0f} MB; exit {code}'.format(seen, place, after, **found), flush=True)
+    expected, same = results(folder/'unbroken'), []
+    for k in range(1, place + 1):
+        to_the_end(folder/f'killed-{k}')
+        got = results(folder/f'killed-{k}')
+        same.append(got == expected)
+        print(f'run {k}: {sum(got.get(n) == d for n, d in expected.items())} of {len(expected)} files the same;',
+              'other:', ', '.join(n for n in expected if got.get(n) != expected[n]) or 'none')
+    print(f'{seen} kills, {orphans} orphans')
+    sys.exit(bool(orphans) or not all(same))

@@ -4,16 +4,21 @@
 
 # %% auto #0
 __all__ = ['RESERVE', 'NOISE', 'RATE', 'BREAK_EVEN', 'MEASURED', 'SHARES', 'gpus_for', 'plan_model', 'plan_sampling',
-           'response_tokens', 'plan_scoring', 'plan_disk', 'clock_hours', 'as_time', 'plan_table', 'plan_sums',
-           'plan_notes', 'effective_prompts', 'gain_share', 'part_of_curve', 'smallest_table', 'rule_table',
-           'rule_sizes', 'within', 'plan_rule', 'plan_scores', 'plan_experiment']
+           'response_tokens', 'plan_scoring', 'plan_disk', 'count_prompts', 'plan_parts', 'clock_hours', 'as_time',
+           'plan_table', 'plan_sums', 'plan_notes', 'check_studies', 'nearest', 'check_folder', 'blank_revisions',
+           'check_revisions', 'check_disk', 'memory_gb', 'check_memory', 'preflight', 'effective_prompts', 'gain_share',
+           'part_of_curve', 'smallest_table', 'rule_table', 'rule_sizes', 'within', 'plan_rule', 'plan_scores',
+           'plan_faults', 'plan_experiment']
 
 # %% ../nbs/machinery/planning.ipynb #b3436d02
-import math
+import math, os, re, shutil
+from pathlib import Path
 import numpy as np, pandas as pd
-from .errors import ErpError
+from .errors import ErpError, need
+from .store import package_file
 from .tables import read_pool
-from .collecting import load_prompts, load_tables
+from .weights import import_vllm
+from .collecting import check_embedding, faults_of, load_prompts, load_tables
 
 # %% ../nbs/machinery/planning.ipynb #9e42329d
 RESERVE = .2 # share of a device's memory that is kept for keys and values
@@ -69,7 +74,23 @@ def plan_disk(experiment, # an Experiment with `collect`
               responses # number of responses
              ) -> float: # bytes
     "What a run leaves on disk: text, some 13 bytes for each reward, 3 MB for each study"
-    return sampling.tokens.sum()*experiment.plan.bytes_per_token + len(scoring)*(13*responses + 3e6)
+    text = sampling.tokens.sum()*experiment.plan.bytes_per_token
+    return text + len(scoring)*(13*responses + 3e6)
+
+def count_prompts(asked # PromptSettings
+                 ) -> int:
+    "How many prompts a run will have"
+    if asked.dataset and asked.per_category:
+        return asked.per_category*len(set(asked.categories.values()))
+    return len(load_prompts(asked))
+
+def plan_parts(experiment # an Experiment with `collect`
+              ) -> tuple: # number of prompts, sampling, scoring, number of responses
+    "The numbers of a plan"
+    c, prompts = experiment.collect, count_prompts(experiment.collect.prompts)
+    sampling = plan_sampling(c, experiment.plan, prompts)
+    responses = prompts*c.sampling.n*len(sampling)
+    return prompts, sampling, plan_scoring(c, experiment.plan, responses), responses
 
 # %% ../nbs/machinery/planning.ipynb #c3f31285
 def clock_hours(table, # from `plan_sampling` or `plan_scoring`
@@ -115,6 +136,88 @@ def plan_notes(experiment, # an Experiment with `collect`
     rates = 'measured where marked *, else ' if plan.tokens_per_second else ''
     return [*missing, f'Assumed: {plan.prompt_tokens:g} tokens a prompt, {response_tokens(c, plan):g} a response; rates: {rates}{plan.utilisation:.0%} of {plan.gpu_tflops:g} TFLOPS over 2 × parameters; '
             f'memory: weights in bfloat16, and {RESERVE:.0%} of each device ({plan.gpu_memory_gb:g} GB) for keys and values, over as many devices as `tensor parallel` says.']
+
+# %% ../nbs/machinery/planning.ipynb #5c905a71
+def check_studies(zooter # will a network be trained?
+                 ):
+    "Can a study be done and its report be written?"
+    for package in ('papermill', 'ipykernel', 'nbconvert'): need(package, 'erp_nbdev[notebooks]')
+    for name in ('reward_model', 'report'): package_file(f'nbs/experiments/{name}.ipynb')
+    if zooter: need('torch', 'erp_nbdev[embed]')
+
+def nearest(folder) -> Path: # a folder that is there
+    "The folder, or the closest one above it that exists"
+    whole = Path(folder).absolute()
+    return next(p for p in (whole, *whole.parents) if p.exists())
+
+def check_folder(folder):
+    "Can a run be written there?"
+    there = nearest(folder)
+    if not there.is_dir(): raise ErpError(f'{there} is not a folder. Give another one: --runs FOLDER.')
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise ErpError(f'{there} cannot be written to. Give another one: --runs FOLDER.')
+
+# %% ../nbs/machinery/planning.ipynb #3a17dd6d
+def blank_revisions(thing, where='' # anything from an experiment file, and where it stands
+                   ) -> list: # of places
+    "Where a revision is a row of zeros, which stands for one that is still to be filled in"
+    pairs = thing.items() if isinstance(thing, dict) else enumerate(thing)
+    found = []
+    for key, value in pairs:
+        place = f'{where}[{key}]' if isinstance(key, int) else f'{where}.{key}'.strip('.')
+        if isinstance(value, (dict, list, tuple)): found += blank_revisions(value, place)
+        elif key == 'revision' and re.fullmatch('0+', str(value)): found.append(place)
+    return found
+
+def check_revisions(experiment):
+    "Is every commit filled in?"
+    collect = experiment.collect
+    pool = read_pool(collect.pool).to_dict('records') if collect else []
+    blank = blank_revisions({**experiment.model_dump(), 'pool': pool})
+    if blank: raise ErpError(f'only zeros in {", ".join(blank)}. Put the commit there that you have looked at.')
+
+# %% ../nbs/machinery/planning.ipynb #479382bb
+def check_disk(experiment, folder):
+    "Is there room for what the plan says?"
+    _, *parts = plan_parts(experiment)
+    needed, free = plan_disk(experiment, *parts), shutil.disk_usage(nearest(folder)).free
+    if needed > free: raise ErpError(f'{needed/1e9:,.0f} GB are needed in {folder}, about, and {free/1e9:,.0f} GB are '
+                                     'free. Make room, or give another folder: --runs FOLDER.')
+
+def memory_gb() -> float: # infinite where the system does not say
+    "The memory of this machine"
+    try: return os.sysconf('SC_PAGE_SIZE')*os.sysconf('SC_PHYS_PAGES')/1e9
+    except (AttributeError, ValueError, OSError): return math.inf
+
+def check_memory(experiment):
+    "Do the weights that are there at the same time fit into the machine?"
+    c, workers = experiment.collect, max(1, experiment.workers)
+    here = c.engine.kind == 'transformers' and not c.engine.ray
+    pool = {r['model']: r.get('params_b') for r in read_pool(c.pool).to_dict('records')} if here else {}
+    for models in (pool, {r.name: r.params_b for r in c.reward_models}):
+        most = sorted(((p, m) for m, p in models.items() if pd.notna(p)), reverse=True)[:workers]
+        needed, there = 2*sum(p for p, _ in most), memory_gb()
+        if needed > there: raise ErpError(
+            f'the weights of {", ".join(m for _, m in most)} are {needed:,.0f} GB, and this machine has '
+            f'{there:,.0f} GB of memory. Lower `workers`, or take a larger machine.')
+
+# %% ../nbs/machinery/planning.ipynb #380283fc
+def preflight(experiment, # an Experiment
+              folder, # of the run
+              devices=False # look for a GPU too, where one is needed?
+             ) -> dict: # what for -> what is wrong; empty where nothing is
+    "What is in the way of a run, as far as can be told without loading anything"
+    c, whole = experiment.collect, dict(experiment=experiment)
+    checks = dict(studies=(check_studies, dict(zooter=experiment.routing.zooter)),
+                  folder=(check_folder, dict(folder=folder)), revisions=(check_revisions, whole))
+    if '/' not in experiment.embedder.name:
+        checks['embeddings'] = check_embedding, dict(embedder=experiment.embedder)
+    if c is None: return faults_of(checks)
+    checks |= dict(prompts=(count_prompts, dict(asked=c.prompts)), memory=(check_memory, whole))
+    if devices and c.engine.kind == 'vllm' and not c.engine.ray: checks['engine'] = import_vllm, {}
+    faults = faults_of(checks)
+    if 'prompts' in faults: return faults
+    return faults | faults_of(dict(disk=(check_disk, dict(whole, folder=folder))))
 
 # %% ../nbs/machinery/planning.ipynb #d6ebc46d
 NOISE = 1.                # rho: the variance of one sample, in units of what the vector cannot tell
@@ -208,17 +311,24 @@ def plan_scores(experiment # an Experiment with `data`
     return '\n'.join([head, '', *plan_rule(train, k, models, n)])
 
 # %% ../nbs/machinery/planning.ipynb #61b62a1a
-def plan_experiment(experiment # an Experiment
+def plan_faults(faults # from `preflight`
+               ) -> list: # of lines
+    "What is in the way, for a person"
+    if not faults: return []
+    return ['', 'In the way of a run:', *(f'  {what}: {error}' for what, error in faults.items())]
+
+def plan_experiment(experiment, # an Experiment
+                    folder='runs' # where its run would be kept
                    ) -> str: # for a person
     "What an experiment will take, before anything is spent, and whether its size is a good one"
-    c, plan = experiment.collect, experiment.plan
-    if c is None: return plan_scores(experiment)
-    asked = c.prompts
-    prompts = asked.per_category*len(set(asked.categories.values())) if asked.dataset and asked.per_category else len(load_prompts(asked))
-    sampling = plan_sampling(c, plan, prompts)
-    responses = prompts*c.sampling.n*len(sampling)
-    scoring = plan_scoring(c, plan, responses)
-    return '\n'.join([f'{experiment.name}: {prompts:,} prompts × {len(sampling)} models × {c.sampling.n} samples = {responses:,} generations',
-        '', 'Sampling: tokens written', plan_table(sampling), '', 'Scoring: tokens read', plan_table(scoring), '', *plan_sums(experiment, prompts, sampling, scoring),
-        f'Disk: about {plan_disk(experiment, sampling, scoring, responses)/1e9:.2g} GB.', *plan_notes(experiment, [*sampling.index[sampling.rate.isna()], *scoring.index[scoring.rate.isna()]]),
-        '', *plan_rule(max(1, round(prompts*(1 - experiment.split.test_size))), c.sampling.n, len(sampling), prompts)])
+    faults = plan_faults(preflight(experiment, folder, devices=True))
+    if experiment.collect is None: return '\n'.join([plan_scores(experiment), *faults])
+    k, (prompts, sampling, scoring, responses) = experiment.collect.sampling.n, plan_parts(experiment)
+    unknown = [name for table in (sampling, scoring) for name in table.index[table.rate.isna()]]
+    train = max(1, round(prompts*(1 - experiment.split.test_size)))
+    return '\n'.join([
+        f'{experiment.name}: {prompts:,} prompts × {len(sampling)} models × {k} samples = {responses:,} generations',
+        '', 'Sampling: tokens written', plan_table(sampling), '', 'Scoring: tokens read', plan_table(scoring),
+        '', *plan_sums(experiment, prompts, sampling, scoring),
+        f'Disk: about {plan_disk(experiment, sampling, scoring, responses)/1e9:.2g} GB.',
+        *plan_notes(experiment, unknown), '', *plan_rule(train, k, len(sampling), prompts), *faults])

@@ -28,7 +28,8 @@ from .pairwise import auroc, pair_labels
 from .shrinkage import fit_shrunk
 from .routing import call_cost
 from .evaluation import routing_summary
-from .collecting import input_digests, make_collected, make_tables
+from .collecting import input_digests, make_collected, make_tables, refuse
+from .planning import preflight
 
 # %% ../nbs/10_study.ipynb #980129b9
 def mean_auroc(test, # RoutingData of test prompts
@@ -298,7 +299,11 @@ def run_studies(experiment, # an Experiment
                ) -> Path: # the folder of the run
     "All of an experiment but its report: tables, embeddings, one study per reward model"
     run = Run(Path(runs)/experiment.name, say)
-    (make_collected if experiment.collect else make_tables)(run, experiment)
+    faults = preflight(experiment, run.folder)
+    if experiment.collect: make_collected(run, experiment, faults)
+    else:
+        refuse(experiment.name, faults)
+        make_tables(run, experiment)
     make_embeddings(run, experiment)
     make_studies(run, experiment)
     with atomic_write(run/'provenance.json') as tmp: tmp.write_text(json.dumps(provenance(experiment), indent=1, default=str))
