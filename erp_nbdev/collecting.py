@@ -4,18 +4,18 @@
 
 # %% auto #0
 __all__ = ['HEAVY', 'UNRELATED', 'first_turn', 'conversation_prompts', 'dataset_files', 'load_prompts', 'needed_by', 'sample_job',
-           'score_job', 'check_engine', 'check_scorer', 'check_embedding', 'check_job', 'make_check', 'model_files',
-           'response_key', 'shards_key', 'prompt_files', 'make_prompts', 'make_responses', 'make_rewards',
-           'collected_tables', 'with_rewards', 'make_collected', 'score_files', 'input_files', 'load_tables',
-           'make_tables']
+           'score_job', 'check_engine', 'check_scorer', 'check_embedding', 'faults_of', 'refuse', 'check_job',
+           'pool_rows', 'deep_checks', 'make_check', 'model_files', 'response_key', 'shards_key', 'prompt_files',
+           'make_prompts', 'make_responses', 'make_rewards', 'collected_tables', 'with_rewards', 'make_collected',
+           'kept', 'score_files', 'input_files', 'load_tables', 'make_tables']
 
 # %% ../nbs/machinery/collecting.ipynb #b3436d02
 import re, sys
-from contextlib import suppress
+from contextlib import closing, suppress
 from importlib.util import find_spec
 from pathlib import Path
-import pandas as pd
-from .errors import ErpError
+import pandas as pd, pyarrow.parquet as pq
+from .errors import ErpError, need
 from .store import digest, file_names, package_code
 from .tables import COSTS, Tables, prompt_id, find_table, fill_split, read_pool, read_table, select_rewards, write_table
 from .workers import in_processes, quiet_threads, timed
@@ -54,6 +54,7 @@ def dataset_files(dataset, # a name on the hub, or a folder
     "Where a dataset's Parquet files are; raises `ErpError` if it cannot be had"
     folder = Path(dataset)
     if not folder.is_dir():
+        need('huggingface_hub', 'erp_nbdev[embed]')
         from huggingface_hub import snapshot_download
         try: folder = Path(snapshot_download(dataset, repo_type='dataset', revision=revision, allow_patterns=['*.parquet']))
         except Exception as e: raise ErpError(f'{dataset}: cannot be fetched from the Hugging Face hub ({type(e).__name__}). Check the name and the network.') from e
@@ -127,34 +128,63 @@ def check_scorer(reward_model # RewardModelSettings
 
 # %% ../nbs/machinery/collecting.ipynb #b2b7442a
 def check_embedding(embedder # EmbedderSettings
-                  ):
+                   ):
     "Can this embedder be had? Raises `ErpError` if not; loads no weights"
-    if embedder.name == 'minilm': minilm_folder()
-    elif '/' in embedder.name or Path(embedder.name).is_dir(): model_folder(embedder.name, embedder.revision, weights=None)
-    else: get_embedder(embedder.name)
+    name = embedder.name
+    on_hub = '/' in name or Path(name).is_dir()
+    if name == 'minilm' or on_hub: need('sentence_transformers', 'erp_nbdev[embed]')
+    if name == 'minilm': minilm_folder()
+    elif on_hub: model_folder(name, embedder.revision, weights=None)
+    else: get_embedder(name)
 
 # %% ../nbs/machinery/collecting.ipynb #715926e7
-def check_job(checks # dict: what for -> (function, arguments)
-             ):
-    "Do all checks; raises `ErpError` that lists those that failed"
-    failed = {what: error for what, job in checks.items() if (error := timed(*job)[0])}
-    if failed: raise ErpError('\n'.join(f'  {what}: {error}' for what, error in failed.items()))
+def faults_of(checks # dict: what for -> (function, arguments)
+             ) -> dict: # what for -> what is wrong
+    "Do all checks; those that failed"
+    return {what: error for what, job in checks.items() if (error := timed(*job)[0])}
+
+def refuse(name, # of an experiment
+           faults # dict: what for -> what is wrong
+          ):
+    "Raise `ErpError` that lists all faults, if there are any"
+    if not faults: return
+    said = '\n'.join(f'  {what}: {error}' for what, error in faults.items())
+    raise ErpError(f'{name}: nothing was begun, since this cannot work:\n{said}\n'
+                   'Fix it and run it again.')
+
+def check_job(name, checks, faults): # as above, and what is known to be wrong
+    "Raise `ErpError` that lists the checks that failed, and the faults that are known"
+    refuse(name, faults | faults_of(checks))
 
 # %% ../nbs/machinery/collecting.ipynb #0ac53f24
+def pool_rows(pool): return read_pool(pool).drop(columns=COSTS, errors='ignore').to_dict('records')
+
+def deep_checks(experiment, # an Experiment with `collect`
+                prompt # any one
+               ) -> dict: # what for -> (function, arguments)
+    "What has to be had for it, from engines to embedder"
+    c = experiment.collect
+    at = dict(engine=c.engine, base=Path(c.pool).parent, settings=c.sampling, prompt=prompt)
+    return {**{f'sample {r["model"]}': (check_engine, dict(at, row=r)) for r in pool_rows(c.pool)},
+            **{f'score {rm.name}': (check_scorer, dict(reward_model=rm)) for rm in c.reward_models},
+            'embeddings': (check_embedding, dict(embedder=experiment.embedder))}
+
+# %% ../nbs/machinery/collecting.ipynb #a1378205
 def make_check(run, # a Run, after `make_prompts`
-               experiment # an Experiment with `collect`
+               experiment, # an Experiment with `collect`
+               faults=None # dict: what is already known to be wrong
               ):
     "Stage 1b: can all of it be had? Raises `ErpError` that lists what cannot, before anything is sampled"
-    c, base = experiment.collect, Path(experiment.collect.pool).parent
-    rows = read_pool(c.pool).drop(columns=COSTS, errors='ignore').to_dict('records')
-    common = dict(engine=c.engine, base=base, settings=c.sampling, prompt=read_table(run/'tables/prompts.parquet', 'prompts').prompt[0])
-    checks = {f'sample {r["model"]}': (check_engine, dict(common, row=r)) for r in rows}
-    checks |= {f'score {rm.name}': (check_scorer, dict(reward_model=rm)) for rm in c.reward_models}
-    checks['embeddings'] = check_embedding, dict(embedder=experiment.embedder)
+    c, faults = experiment.collect, faults or {}
+    checks = deep_checks(experiment, read_table(run/'tables/prompts.parquet', 'prompts').prompt[0])
+    job = check_job, dict(name=experiment.name, checks=checks, faults=faults)
     def make():
-        for _, (error, _) in in_processes({'check': (check_job, dict(checks=checks))}, experiment.workers, needed_by(c.engine)):
-            if error: raise ErpError(f'{experiment.name}: nothing was sampled, since this cannot work:\n{error}\nMend it and run it again.')
-    depends = [c.engine, c.sampling.model_dump(exclude={'n'}), rows, [rm.model_dump(exclude={'params_b'}) for rm in c.reward_models], experiment.embedder]
+        ends = in_processes({'check': job}, experiment.workers, needed_by(c.engine))
+        with closing(ends):
+            for _, (error, _) in ends:
+                if error: raise ErpError(error)
+    depends = [c.engine, c.sampling.model_dump(exclude={'n'}), pool_rows(c.pool),
+               [rm.model_dump(exclude={'params_b'}) for rm in c.reward_models], experiment.embedder, faults]
     run.stage('check', [*depends, package_code()], [], make)
 
 # %% ../nbs/machinery/collecting.ipynb #a44271a1
@@ -260,20 +290,31 @@ def with_rewards(tables, experiment) -> Tables:
 
 # %% ../nbs/machinery/collecting.ipynb #b65cfc30
 def make_collected(run, # a Run
-                   experiment # an Experiment with `collect`
+                   experiment, # an Experiment with `collect`
+                   faults=None # dict: what is already known to be wrong
                   ):
     "Stage 1, where there are no scores: prompts, responses, rewards; and the tables of all"
     c = experiment.collect
     for names in (read_pool(c.pool).model, [rm.name for rm in c.reward_models]): file_names(names)
     with run.held():
         make_prompts(run, experiment)
-        make_check(run, experiment)
+        make_check(run, experiment, faults)
         responses = make_responses(run, experiment)
         rewards = make_rewards(run, experiment, responses)
         inputs = [run/f for f in (*responses, *rewards, 'tables/prompts.parquet')]
         files = [f'tables/{f}' for f in ('responses.parquet', 'rewards.parquet', 'pool.yaml')]
         run.stage('tables', [inputs, Path(c.pool), experiment.reward_models, package_code()], files,
                   lambda: collected_tables(run, experiment, responses, rewards).write(run/'tables'))
+
+# %% ../nbs/machinery/collecting.ipynb #0d5be6e5
+def kept(folder # of a run
+        ) -> str:
+    "How much of what was sampled and scored a run has on disk, in words"
+    count = dict(responses=0, rewards=0)
+    for file in (Path(folder)/'shards').rglob('[!.]*.parquet'):
+        about = pq.read_metadata(file)
+        count['rewards' if 'reward' in about.schema.names else 'responses'] += about.num_rows
+    return f'{count["responses"]:,} responses and {count["rewards"]:,} rewards in {folder}'
 
 # %% ../nbs/machinery/collecting.ipynb #2d5d413b
 def score_files(data # DataSettings

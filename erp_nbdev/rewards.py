@@ -13,7 +13,7 @@ __all__ = ['KEY', 'REWARD_COLUMNS', 'RUBRIC', 'PAPER', 'FEEDS', 'Batch', 'Reward
            'samples_needed']
 
 # %% ../nbs/02_rewards.ipynb #507d5b8b
-import asyncio, inspect, itertools, json, os, re, warnings
+import inspect, itertools, json, os, re, warnings
 from bisect import bisect_left
 from dataclasses import dataclass
 from functools import partial
@@ -21,12 +21,11 @@ from pathlib import Path
 import numpy as np, pandas as pd
 from fastcore.basics import patch
 from tqdm import tqdm
-from .errors import ErpError, need, suggest
+from .errors import ErpError, suggest
 from .store import Shards
 from .tables import check_known, check_table, expected_reward, prompt_id
 from .weights import check_dtype, check_trust, import_vllm, length_batches, load_function, load_tokenizer, load_weights, model_folder, quietly, source_of
-from .endpoint import from_thread, room_in
-
+from .endpoint import NULLS, Endpoint, Unanswered, choices_of, redact
 
 # %% ../nbs/02_rewards.ipynb #78d7e65c
 @dataclass(frozen=True)
@@ -489,58 +488,37 @@ class JudgeRewardModel(RewardModel):
                  name=None, # what the tables call it; `judge-` and the model unless given
                  rubric=RUBRIC, # text with {prompt} and {response}; {low} and {high} if you like
                  scale=(1, 10), # the lowest and the highest mark
-                 api_key_env='OPENAI_API_KEY', # the environment variable that holds the key; servers of your own need none
+                 api_key_env=None, # the environment variable with the key; None: the usual one of the host, if it has one
                  concurrency=16, # questions in flight
                  retries=6, # of a question that failed, each after a longer wait, or as long as the server says
-                 timeout=600, # seconds until a question is given up
-                 options=None # of the call, beside the messages; {'temperature': 0} unless given
+                 timeout=600, # seconds for a whole reply
+                 options=None, # of the call, beside the messages; {'temperature': 0} unless given
+                 parameters=None, # dict: parameter -> what this model calls it, or None to leave it out
+                 allow_env=None # variables that a file may name; None: whoever calls may name any
                 ):
-        need('openai', 'erp_nbdev[openai]')
-        self.model, self.name, self.rubric, self.scale, self.concurrency = model, str(name or f'judge-{model}'), rubric, tuple(scale), concurrency
+        self.name, self.rubric, self.scale = str(name or f'judge-{model}'), rubric, tuple(scale)
         if '{response}' not in rubric or '{prompt}' not in rubric: raise ErpError(f'{self.name}: the rubric has no {{prompt}} or no {{response}}, so the judge would not see it.')
         if not scale[0] < scale[1]: raise ErpError(f'{self.name}: the scale is {tuple(scale)}, expected the lowest mark and a higher one.')
-        key = os.environ.get(api_key_env)
-        if base_url is None and not key: raise ErpError(f'{self.name}: no API key. Put it into the environment variable {api_key_env}, or give the base_url of a server that needs none.')
-        self.client, self.options = dict(base_url=base_url, api_key=key or 'none', max_retries=retries, timeout=timeout), {'temperature': 0} if options is None else dict(options)
-        self.identity = dict(served=model, rubric=rubric, scale=list(scale), options=self.options)
+        options = {'temperature': 0} if options is None else dict(options)
+        self.endpoint = Endpoint(model, base_url, self.name, api_key_env, concurrency, retries, timeout, parameters, options, allow_env)
+        self.identity = dict(served=model, rubric=rubric, scale=list(scale), options=redact(options)) | (dict(parameters=dict(parameters)) if parameters else {})
 
     def batches(self, pairs): return [Batch(np.array([i]), pair, np.zeros(1, bool)) for i, pair in enumerate(pairs)]
 
 # %% ../nbs/02_rewards.ipynb #f4375112
 @patch
-async def ask(self: JudgeRewardModel, client, prompt, response) -> float:
-    "The mark of one response; NaN for a reply without one, or for a pair that the judge's window does not hold. Raises `ValueError` where there is no reply"
-    import openai
-    text = fill_in(self.rubric, prompt=prompt, response=response, low=self.scale[0], high=self.scale[1])
-    try: made = await client.chat.completions.create(model=self.model, messages=[dict(role='user', content=text)], **self.options)
-    except openai.BadRequestError as e:
-        if room_in(e) is not None: return np.nan
-        raise
-    if not getattr(made, 'choices', None): raise ValueError('an answer without a reply')
-    reply = getattr(made.choices[0].message, 'content', None)
-    return parse_mark(reply if isinstance(reply, str) else None, *self.scale)
+async def ask(self: JudgeRewardModel, client, batch, put):
+    "Put the batch with the mark of its one response; NaN for a reply without one. Raises `EndpointError` where there is no reply"
+    text = fill_in(self.rubric, prompt=batch.work[0], response=batch.work[1], low=self.scale[0], high=self.scale[1])
+    said = await self.endpoint.ask(client, '/chat/completions', dict(messages=[dict(role='user', content=text)]), choices_of)
+    put((batch, [parse_mark(said[0][0], *self.scale)]))
 
-
-# %% ../nbs/02_rewards.ipynb #a6776156
-@patch
-async def ask_all(self: JudgeRewardModel, batches, put, stop):
-    "Ask for every pair, `concurrency` at a time, until `stop` is set; `put` gets the batch, with its mark or an error"
-    import openai
-    hopeless, todo = (openai.AuthenticationError, openai.PermissionDeniedError, openai.NotFoundError), iter(batches)
-    async def worker(client):
-        for b in todo:
-            if stop.is_set(): return
-            try: put((b, [await self.ask(client, *b.work)]))
-            except hopeless as e: raise ErpError(f'{self.name}: the endpoint refuses ({type(e).__name__}). Check the key, the model\'s name and the base_url.') from None
-            except (openai.OpenAIError, ValueError) as e: put((b, e))
-    async with openai.AsyncOpenAI(**self.client) as client, asyncio.TaskGroup() as group:
-        for _ in range(self.concurrency): group.create_task(worker(client))
-
-# %% ../nbs/02_rewards.ipynb #70582307
 @patch
 def answer(self: JudgeRewardModel, batches):
     "Marks, or errors, as they come"
-    yield from from_thread(lambda put, stop: self.ask_all(batches, put, stop))
+    for got in self.endpoint.converse(batches, self.ask):
+        if not isinstance(got, Unanswered): yield got
+        else: yield got.job, [np.nan] if got.error.kind in NULLS else got.error
 
 # %% ../nbs/02_rewards.ipynb #15bedb74
 PAPER = {'OpenAssistant/reward-model-deberta-v3-large-v2': PairRewardModel, 'Ray2333/GRM-Gemma-2B-rewardmodel-ft': ChatRewardModel, 'internlm/internlm2-7b-reward': InternLM2RewardModel}

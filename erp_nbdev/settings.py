@@ -45,12 +45,18 @@ class EngineSettings(BaseModel):
     kind: Literal['transformers', 'vllm', 'openai'] = 'transformers' # who runs the models
     device: str | None = None                 # transformers: 'cpu', 'cuda', …; None: a GPU if there is one
     base_url: str | None = None               # openai: the endpoint, where the pool does not say
-    api_key_env: str = 'OPENAI_API_KEY'       # openai: the environment variable with the key
+    api_key_env: str | None = None            # openai: the environment variable with the key; None: the usual one of the host
     concurrency: int = Field(16, ge=1)        # openai: requests in flight
     retries: int = Field(6, ge=0)             # openai: of a request that failed
-    timeout: float = Field(600, gt=0)         # openai: seconds until a request is given up
-    options: dict = {}                        # vllm: further arguments of `vllm.LLM`
+    timeout: float = Field(600, gt=0)         # openai: seconds for a whole reply
+    parameters: dict[str, str | None | dict[str, str | None]] = {} # openai: parameter -> what the models call it (null: leave it out); or model -> such a dict
+    options: dict = {}                        # vllm: further arguments of `vllm.LLM`; openai: what else to send
     ray: RaySettings | None = None            # spread over machines
+
+    def parameters_of(self, model) -> dict:   # parameter -> name or None
+        "How one model calls the parameters"
+        own = self.parameters.get(model)
+        return {k: v for k, v in self.parameters.items() if not isinstance(v, dict)} | (own if isinstance(own, dict) else {})
 
 # %% ../nbs/machinery/settings.ipynb #196ad6c4
 class Section(BaseModel):
@@ -117,6 +123,7 @@ class CollectSettings(Section):
     sampling: SamplingSettings               # how responses are drawn
     engine: EngineSettings = EngineSettings() # who draws them
     reward_models: list[RewardModelSettings] # who scores them
+    null_reward: Literal['worst', 'leave_out'] | float = 'worst' # what a null response scores: the least that the reward model gave, nothing, or a number
 
 # %% ../nbs/machinery/settings.ipynb #0ad15341
 class PlanSettings(Section):

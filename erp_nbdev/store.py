@@ -6,8 +6,8 @@
 __all__ = ['MADE', 'FULL', 'HALF', 'KINDS', 'FORMAT', 'BLANK', 'NOT_OURS', 'AGAIN', 'HUGE', 'writing', 'new_file', 'put_in_place',
            'atomic_write', 'write_together', 'check_whole', 'put_parquet', 'write_parquet', 'load_parquet', 'is_ours',
            'write_json', 'read_json', 'file_name', 'file_names', 'content', 'described', 'digest', 'package_code',
-           'folder_digest', 'lock', 'Shards', 'clear', 'Run', 'seal_mark', 'seal', 'sealed_header', 'unseal',
-           'check_names', 'check_arrays', 'check_card', 'check_equal']
+           'folder_digest', 'package_file', 'lock', 'Shards', 'clear', 'Run', 'seal_mark', 'seal', 'sealed_header',
+           'unseal', 'check_names', 'check_arrays', 'check_card', 'check_equal']
 
 # %% ../nbs/machinery/store.ipynb #b3436d02
 import errno, hashlib, json, os, re, shutil, time, uuid
@@ -217,6 +217,16 @@ def folder_digest(folder) -> str: # 64 hexadecimal digits
         with open(p, 'rb') as f:
             while block := f.read(2**20): h.update(block)
     return h.hexdigest()
+
+# %% ../nbs/machinery/store.ipynb #a8883cec
+def package_file(name # as in the project: 'experiments/embedded.yaml', …
+                ) -> Path: # absolute
+    "A file or folder that comes with the package; raises `ErpError` where it does not"
+    here = Path(erp_nbdev.__file__).resolve().parent
+    found = [p for p in (here/'data'/name, here.parent/name) if p.exists()]
+    if not found: raise ErpError(f'{name}: missing from this installation of erp_nbdev, '
+                                 f'in {here}. Install it again.')
+    return found[0]
 
 # %% ../nbs/machinery/store.ipynb #4e4768c1
 @contextmanager

@@ -5,12 +5,13 @@
 # %% auto #0
 __all__ = ['study_files', 'mean_auroc', 'split_metrics', 'split_study', 'split_summary', 'plot_splits', 'records', 'save_metrics',
            'OverSplits', 'StudyMetrics', 'metrics_files', 'read_metrics', 'compare', 'metrics_frame', 'compare_r2',
-           'headline', 'make_embeddings', 'notebook', 'execute', 'to_html', 'study_parameters', 'study_depends',
-           'study_job', 'make_studies', 'write_report', 'make_report', 'provenance', 'do_studies', 'run_studies',
-           'run_experiment']
+           'headline', 'make_embeddings', 'notebook', 'own_kernels', 'in_thread', 'execute', 'to_html',
+           'study_parameters', 'study_depends', 'study_job', 'make_studies', 'write_report', 'make_report',
+           'provenance', 'do_studies', 'run_studies', 'run_experiment']
 
 # %% ../nbs/10_study.ipynb #b3436d02
-import itertools, json, os, platform, sys, warnings
+import itertools, json, os, platform, sys, threading, warnings
+from concurrent.futures import Future
 from datetime import datetime, timezone
 from importlib import metadata
 from pathlib import Path
@@ -18,19 +19,19 @@ import matplotlib.pyplot as plt, numpy as np, pandas as pd, seaborn as sns
 from pydantic import BaseModel, ConfigDict, ValidationError
 from sklearn.base import clone
 from tqdm import tqdm
-import erp_nbdev
-from .errors import ErpError
+from .errors import ErpError, need
 from .store import (Run, atomic_write, content, digest, file_name, file_names, package_code,
-                             read_json, write_json)
+                             package_file, read_json, write_json)
 from .tables import Tables, read_table, write_table
-from .workers import quiet_threads
+from .workers import end_group, quiet_threads
 from .embedding import EmbeddingCache, embed_prompts, get_embedder
 from .probes import r2_table
 from .pairwise import auroc, pair_labels
 from .shrinkage import fit_shrunk
 from .routing import call_cost
 from .evaluation import routing_summary
-from .collecting import input_files, make_collected, make_tables, model_files
+from .collecting import input_files, make_collected, make_tables, model_files, refuse
+from .planning import preflight
 
 # %% ../nbs/10_study.ipynb #980129b9
 def mean_auroc(test, # RoutingData of test prompts
@@ -202,10 +203,38 @@ def make_embeddings(run, # a Run, after `make_tables`
 # %% ../nbs/10_study.ipynb #5a79c4da
 def notebook(name # 'reward_model' or 'report'
             ) -> Path: # its file
-    "The source of one of the study's notebooks; raises `ErpError` where the package is installed without them"
-    path = Path(erp_nbdev.__file__).resolve().parent.parent/'nbs/experiments'/f'{name}.ipynb'
-    if not path.exists(): raise ErpError(f'{path}: the study notebooks are not here. Install from a clone of the project: pip install -e ".[embed,notebooks]".')
-    return path
+    "The source of one of the study's notebooks"
+    return package_file(f'nbs/experiments/{name}.ipynb')
+
+# %% ../nbs/10_study.ipynb #925fd950
+def own_kernels(): # a class of kernel managers, with the managers that it made in `all`
+    "Kernels that run this very Python, whatever kernelspecs there are"
+    from jupyter_client.kernelspec import KernelSpec
+    from jupyter_client.manager import AsyncKernelManager
+    class Kernels(AsyncKernelManager):
+        all = []
+        def __init__(self, **kw): super().__init__(**kw); self.all.append(self)
+        @property
+        def kernel_spec(self):
+            argv = ['-m', 'ipykernel_launcher', '-f', '{connection_file}', '--log-level=40']
+            return KernelSpec(argv=[sys.executable, *argv], display_name='Python 3', language='python')
+        async def shutdown_kernel(self, now=False, restart=False):
+            self.shutting_down = True
+            self.stop_restarter()
+            await self.request_shutdown(restart)
+            await self.finish_shutdown(restart=restart)
+            await self.cleanup_resources(restart)
+    return Kernels
+
+# %% ../nbs/10_study.ipynb #71b390fa
+def in_thread(f, *args, **kw): # a function and its arguments
+    "What a function gives that is run in another thread, so that Ctrl-C stops the waiting for it"
+    found = Future()
+    def call():
+        try: found.set_result(f(*args, **kw))
+        except BaseException as e: found.set_exception(e)
+    threading.Thread(target=call, daemon=True).start()
+    return found.result()
 
 # %% ../nbs/10_study.ipynb #5acde2d6
 def execute(name, # 'reward_model' or 'report'
@@ -213,14 +242,16 @@ def execute(name, # 'reward_model' or 'report'
             parameters # what papermill puts in
            ):
     "Run a study notebook with papermill; raises `ErpError` with its message where it met bad input"
-    try: import papermill
-    except ImportError: raise ErpError('studies need papermill. Install it with: pip install -e ".[notebooks]".') from None
-    source = notebook(name)
-    try: papermill.execute_notebook(source, out, parameters, cwd=source.parent, kernel_name='python3', progress_bar=sys.stderr.isatty(),
-                                          extra_arguments=['--log-level=40'])
+    for package in ('papermill', 'ipykernel', 'nbconvert'): need(package, 'erp_nbdev[notebooks]')
+    import papermill
+    out, kernels = Path(out).resolve(), own_kernels()
+    try: in_thread(papermill.execute_notebook, notebook(name), out, parameters, cwd=out.parent,
+                   kernel_name='python3', kernel_manager_class=kernels,
+                   progress_bar=sys.stderr.isatty())
     except papermill.PapermillExecutionError as e:
         if e.ename == 'ErpError': raise ErpError(e.evalue) from None
         raise RuntimeError(f'{out}: a cell failed with {e.ename}: {e.evalue}') from e
+    finally: [end_group(k.provisioner.pid) for k in kernels.all if k.has_kernel]
 
 # %% ../nbs/10_study.ipynb #027d7fe9
 def to_html(path # an executed notebook
@@ -304,9 +335,12 @@ def provenance(experiment # an Experiment
     def version(p):
         try: return metadata.version(p)
         except metadata.PackageNotFoundError: return None
-    root = f'{Path(erp_nbdev.__file__).resolve().parent.parent}/'        # files of the project are named from its root
-    return dict(experiment=json.loads(json.dumps(experiment.model_dump(), default=str).replace(root, '')), inputs={str(p).removeprefix(root): content(p) for p in input_files(experiment)}, python=platform.python_version(),
-                versions={p: version(p) for p in packages}, machine=dict(system=platform.system(), processor=platform.machine(), cores=os.cpu_count()),
+    root = f"{package_file('experiments').parent}/"      # files of the project are named from its root
+    asked = json.dumps(experiment.model_dump(), default=str).replace(root, '')
+    inputs = {str(p).removeprefix(root): content(p) for p in input_files(experiment)}
+    machine = dict(system=platform.system(), processor=platform.machine(), cores=os.cpu_count())
+    return dict(experiment=json.loads(asked), inputs=inputs, python=platform.python_version(), machine=machine,
+                versions={p: version(p) for p in packages},
                 finished=datetime.now(timezone.utc).isoformat(timespec='seconds'))
 
 # %% ../nbs/10_study.ipynb #8ca24b7a
@@ -314,7 +348,11 @@ def do_studies(run, # a Run, held
                experiment # an Experiment
               ):
     "All stages of an experiment but its report"
-    (make_collected if experiment.collect else make_tables)(run, experiment)
+    faults = preflight(experiment, run.folder)
+    if experiment.collect: make_collected(run, experiment, faults)
+    else:
+        refuse(experiment.name, faults)
+        make_tables(run, experiment)
     make_embeddings(run, experiment)
     make_studies(run, experiment)
     write_json(provenance(experiment), run/'provenance.json')
