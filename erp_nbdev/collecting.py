@@ -4,20 +4,23 @@
 
 # %% auto #0
 __all__ = ['HEAVY', 'UNRELATED', 'first_turn', 'conversation_prompts', 'dataset_files', 'load_prompts', 'needed_by', 'sample_job',
-           'score_job', 'check_engine', 'check_scorer', 'check_embedding', 'check_job', 'make_check', 'response_key',
-           'shards_key', 'make_prompts', 'make_responses', 'make_rewards', 'make_collected', 'input_digests',
-           'load_tables', 'make_tables']
+           'score_job', 'check_engine', 'check_scorer', 'check_embedding', 'check_job', 'make_check', 'model_files',
+           'response_key', 'shards_key', 'prompt_files', 'make_prompts', 'make_responses', 'make_rewards',
+           'collected_tables', 'with_rewards', 'make_collected', 'score_files', 'input_files', 'load_tables',
+           'make_tables']
 
 # %% ../nbs/machinery/collecting.ipynb #b3436d02
-import sys
+import re, sys
+from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
 import pandas as pd
 from .errors import ErpError
-from .store import code_digest, digest, file_digest, slug
-from .tables import COSTS, Tables, prompt_id, read_pool, read_table, select_rewards, split_prompts, write_table
+from .store import digest, file_names, package_code
+from .tables import COSTS, Tables, prompt_id, find_table, fill_split, read_pool, read_table, select_rewards, write_table
 from .workers import in_processes, quiet_threads, timed
 from .importing import import_scores
-from .weights import import_vllm, model_folder, weights_digest
+from .weights import import_vllm, model_folder
 from .sampling import open_engine, sample
 from .rewards import check_reward_model, get_reward_model, score
 from .embedding import get_embedder, minilm_folder
@@ -152,18 +155,31 @@ def make_check(run, # a Run, after `make_prompts`
         for _, (error, _) in in_processes({'check': (check_job, dict(checks=checks))}, experiment.workers, needed_by(c.engine)):
             if error: raise ErpError(f'{experiment.name}: nothing was sampled, since this cannot work:\n{error}\nMend it and run it again.')
     depends = [c.engine, c.sampling.model_dump(exclude={'n'}), rows, [rm.model_dump(exclude={'params_b'}) for rm in c.reward_models], experiment.embedder]
-    run.stage('check', [*depends, code_digest('sampling', 'rewards', 'embedding')], [], make)
+    run.stage('check', [*depends, package_code()], [], make)
 
 # %% ../nbs/machinery/collecting.ipynb #a44271a1
 UNRELATED = {'concurrency', 'api_key_env', 'retries', 'timeout', 'ray'} # settings that change no result
+
+# %% ../nbs/machinery/collecting.ipynb #96f0381b
+def model_files(which # a folder, a name on a hub, or `module:function`
+               ): # what stands for it in a `digest`
+    "What decides what a model computes, as far as it lies here"
+    if Path(which).is_dir(): return Path(which)
+    spec = None
+    if re.fullmatch(r'[\w.]+:\w+', which):
+        with suppress(ImportError, ValueError): spec = find_spec(which.partition(':')[0])
+    if not spec or not spec.has_location: return which
+    return [which, *sorted(Path(spec.origin).parent.glob('*.py'))]
 
 # %% ../nbs/machinery/collecting.ipynb #c55a49ce
 def response_key(c, # CollectSettings
                  row # of the pool
                 ) -> list:
     "All that decides what a model answers, and neither how fast nor at what price"
-    row, near = {k: v for k, v in row.items() if k not in COSTS and pd.notna(v)}, Path(c.pool).parent/str(row.get('path', ''))
-    return [c.engine.model_dump(exclude=UNRELATED), c.sampling.model_dump(), row, weights_digest(near) if 'path' in row and near.is_dir() else '']
+    row = {k: v for k, v in row.items() if k not in COSTS and pd.notna(v)}
+    near = Path(c.pool).parent/str(row.get('path', ''))
+    weights = near if 'path' in row and near.is_dir() else ''
+    return [c.engine.model_dump(exclude=UNRELATED), c.sampling.model_dump(), row, weights]
 
 # %% ../nbs/machinery/collecting.ipynb #e865ecea
 def shards_key(key # from `response_key`
@@ -174,28 +190,37 @@ def shards_key(key # from `response_key`
     return [drop(engine, 'base_url'), drop(sampling, 'n'), drop(row, 'base_url'), weights]
 
 # %% ../nbs/machinery/collecting.ipynb #b45a910b
+def prompt_files(asked # PromptSettings
+                ) -> list: # of paths
+    "The files that prompts are read from, where they lie here"
+    if asked.path: return [Path(asked.path)]
+    return dataset_files(asked.dataset) if asked.dataset and Path(asked.dataset).is_dir() else []
+
 def make_prompts(run, # a Run
                  experiment # an Experiment with `collect`
                 ):
     "Stage 1a: the prompts, in `tables/prompts.parquet`, split"
     asked, split = experiment.collect.prompts, experiment.split
     def make():
-        df = load_prompts(asked)
-        if 'split' not in df: df = split_prompts(df, split.seed, split.test_size, split.group)
+        df = fill_split(load_prompts(asked), split.seed, split.test_size, split.group)
         write_table(df, run/'tables/prompts.parquet', 'prompts')
-    run.stage('prompts', [asked, split, file_digest(asked.path) if asked.path else None], ['tables/prompts.parquet'], make)
+    run.stage('prompts', [asked, split, prompt_files(asked), package_code()], ['tables/prompts.parquet'], make)
 
 # %% ../nbs/machinery/collecting.ipynb #ce873a70
 def make_responses(run, # a Run, after `make_prompts`
                    experiment # an Experiment with `collect`
                   ) -> list: # files, relative to the run's folder
     "Stage 1c: the responses of every model, each in a file of its own"
-    c, todo = experiment.collect, {}
-    for row in read_pool(c.pool).to_dict('records'):
-        key, out = response_key(c, row), f'responses/{slug(row["model"])}.parquet'
-        arguments = dict(prompts=run/'tables/prompts.parquet', out=run/out, engine=c.engine, row=row, base=Path(c.pool).parent, settings=c.sampling,
-                         shards=run/'shards'/f'{slug(row["model"])}-{digest(shards_key(key))}', workers=experiment.workers)
-        todo[f'sample {row["model"]}'] = [key, file_digest(run/'tables/prompts.parquet'), code_digest('sampling')], [out], sample_job, arguments
+    c, todo, prompts = experiment.collect, {}, run/'tables/prompts.parquet'
+    rows = read_pool(c.pool).to_dict('records')
+    names = file_names([row['model'] for row in rows])
+    for row in rows:
+        key, name = response_key(c, row), names[row['model']]
+        arguments = dict(prompts=prompts, out=run/f'responses/{name}.parquet', engine=c.engine, row=row,
+                         base=Path(c.pool).parent, settings=c.sampling, workers=experiment.workers,
+                         shards=run/f'shards/{name}-{digest(shards_key(key))}')
+        depends = [key, prompts, package_code()]
+        todo[f'sample {row["model"]}'] = depends, [f'responses/{name}.parquet'], sample_job, arguments
     run.stages(todo, experiment.workers, needed_by(c.engine))
     return [outputs[0] for _, outputs, *_ in todo.values()]
 
@@ -205,51 +230,76 @@ def make_rewards(run, # a Run
                  responses # files, from `make_responses`
                 ) -> list: # files, relative to the run's folder
     "Stage 1d: the rewards of every response by every reward model, each in a file of its own"
-    c, todo = experiment.collect, {}
-    seen = [file_digest(run/r) for r in responses]
+    c, todo, prompts = experiment.collect, {}, run/'tables/prompts.parquet'
+    names, responses = file_names([rm.name for rm in c.reward_models]), [run/r for r in responses]
     for rm in c.reward_models:
         options = {k: v for k, v in rm.options.items() if k not in UNRELATED}
-        about = [rm.name, options, weights_digest(rm.path or rm.name), seen, code_digest('rewards')]
-        out = f'scored/{slug(rm.name)}.parquet'
-        todo[f'score {rm.name}'] = about, [out], score_job, dict(prompts=run/'tables/prompts.parquet', responses=[run/r for r in responses], out=run/out,
-            shards=run/'shards'/f'{slug(rm.name)}-{digest(about[:3])}', reward_model=rm, workers=experiment.workers)
+        about, name = [rm.name, options, model_files(rm.path or rm.name)], names[rm.name]
+        arguments = dict(prompts=prompts, responses=responses, out=run/f'scored/{name}.parquet', reward_model=rm,
+                         shards=run/f'shards/{name}-{digest(about)}', workers=experiment.workers)
+        depends = [*about, prompts, responses, package_code()]
+        todo[f'score {rm.name}'] = depends, [f'scored/{name}.parquet'], score_job, arguments
     run.stages(todo, experiment.workers, HEAVY)
     return [outputs[0] for _, outputs, *_ in todo.values()]
 
 # %% ../nbs/machinery/collecting.ipynb #4a2b2e6e
+def collected_tables(run, experiment, responses, rewards) -> Tables: # from the files of the stages before
+    "The score table of a collection, with the reward models that the experiment asks for"
+    read = lambda files, kind: pd.concat([read_table(run/f, kind) for f in files], ignore_index=True)
+    pool = read_pool(experiment.collect.pool)
+    tables = Tables(read_table(run/'tables/prompts.parquet', 'prompts'), read(rewards, 'rewards'),
+                    pool[[c for c in ('model', *COSTS) if c in pool]], read(responses, 'responses'))
+    return with_rewards(tables, experiment)
+
+
+def with_rewards(tables, experiment) -> Tables:
+    "The same with the reward models that the experiment asks for"
+    asked = experiment.reward_models
+    if asked: tables.rewards = pd.concat([select_rewards(tables, r) for r in asked])
+    return tables
+
+# %% ../nbs/machinery/collecting.ipynb #b65cfc30
 def make_collected(run, # a Run
                    experiment # an Experiment with `collect`
                   ):
     "Stage 1, where there are no scores: prompts, responses, rewards; and the tables of all"
-    make_prompts(run, experiment)
-    make_check(run, experiment)
-    responses = make_responses(run, experiment)
-    rewards = make_rewards(run, experiment, responses)
-    def make():
-        read = lambda files, kind: pd.concat([read_table(run/f, kind) for f in files], ignore_index=True)
-        pool = read_pool(experiment.collect.pool)
-        tables = Tables(read_table(run/'tables/prompts.parquet', 'prompts'), read(rewards, 'rewards'), pool[[c for c in ('model', *COSTS) if c in pool]], read(responses, 'responses'))
-        if experiment.reward_models: tables.rewards = pd.concat([select_rewards(tables, r) for r in experiment.reward_models])
-        tables.write(run/'tables')
-    files = [f'tables/{f}' for f in ('responses.parquet', 'rewards.parquet', 'pool.yaml')]
-    run.stage('tables', [[file_digest(run/f) for f in [*responses, *rewards, 'tables/prompts.parquet']], file_digest(experiment.collect.pool), experiment.reward_models], files, make)
+    c = experiment.collect
+    for names in (read_pool(c.pool).model, [rm.name for rm in c.reward_models]): file_names(names)
+    with run.held():
+        make_prompts(run, experiment)
+        make_check(run, experiment)
+        responses = make_responses(run, experiment)
+        rewards = make_rewards(run, experiment, responses)
+        inputs = [run/f for f in (*responses, *rewards, 'tables/prompts.parquet')]
+        files = [f'tables/{f}' for f in ('responses.parquet', 'rewards.parquet', 'pool.yaml')]
+        run.stage('tables', [inputs, Path(c.pool), experiment.reward_models, package_code()], files,
+                  lambda: collected_tables(run, experiment, responses, rewards).write(run/'tables'))
 
 # %% ../nbs/machinery/collecting.ipynb #2d5d413b
-def input_digests(path # a file or a folder
-                 ) -> dict: # file -> digest
-    "Digests of the files that a score table is read from"
-    path = Path(path)
-    if not path.exists(): raise ErpError(f'{path}: no such file or folder. Check `data` in the experiment file.')
-    return {p.name: file_digest(p) for p in (sorted(path.glob('*.*')) if path.is_dir() else [path])}
+def score_files(data # DataSettings
+               ) -> list: # of paths
+    "The files that a score table is read from; raises `ErpError` if they are not there"
+    path, pool = Path(data.path), [Path(data.pool)] if data.pool else []
+    if not path.exists():
+        raise ErpError(f'{path}: no such file or folder. Check `data` in the experiment file.')
+    if not path.is_dir(): return [path, *pool]
+    return [find_table(path, 'prompts'), find_table(path, 'rewards'), path/'pool.yaml']
+
+# %% ../nbs/machinery/collecting.ipynb #3f775092
+def input_files(experiment # an Experiment
+               ) -> list: # of paths
+    "All files that an experiment starts from, where they lie here"
+    c = experiment.collect
+    return [Path(c.pool), *prompt_files(c.prompts)] if c else score_files(experiment.data)
 
 # %% ../nbs/machinery/collecting.ipynb #3259a5db
 def load_tables(experiment) -> Tables: # the experiment's score table, split
     "Read an experiment's scores, keep the reward models it asks for, and split its prompts"
     data, split = experiment.data, experiment.split
     tables = Tables.read(data.path) if Path(data.path).is_dir() else import_scores(data.path, data.form, data.pool, data.reward_model)
-    if experiment.reward_models: tables.rewards = pd.concat([select_rewards(tables, r) for r in experiment.reward_models])
+    tables = with_rewards(tables, experiment)
     if len(tables.pool) < 2: raise ErpError(f"{data.path}: the pool has one model, '{tables.pool.model[0]}'; a study compares models, so it needs two or more.")
-    if 'split' not in tables.prompts: tables.prompts = split_prompts(tables.prompts, split.seed, split.test_size, split.group)
+    tables.prompts = fill_split(tables.prompts, split.seed, split.test_size, split.group)
     return tables
 
 # %% ../nbs/machinery/collecting.ipynb #bbe5e009
@@ -258,5 +308,5 @@ def make_tables(run, # a Run
                ):
     "Stage 1: the score table, in `tables/`"
     files = [f'tables/{f}' for f in ('prompts.parquet', 'rewards.parquet', 'pool.yaml')]
-    run.stage('tables', [experiment.data, experiment.reward_models, experiment.split, input_digests(experiment.data.path), code_digest('tables')],
-              files, lambda: load_tables(experiment).write(run/'tables'))
+    depends = [experiment.data, experiment.reward_models, experiment.split, score_files(experiment.data)]
+    run.stage('tables', [*depends, package_code()], files, lambda: load_tables(experiment).write(run/'tables'))

@@ -7,7 +7,7 @@ __all__ = ['MINILM_SHA256', 'GTE_MUST_BE', 'GTE_KEEP', 'Embedder', 'HashingEmbed
            'TruncationWarning', 'report_long', 'check_digest', 'minilm_folder', 'best_dtype', 'TransformerEmbedder',
            'SentenceTransformerEmbedder', 'inner_models', 'describe_pooling', 'MiniLMEmbedder', 'gte_rope',
            'gte_config', 'GteEmbedder', 'declared_pooling', 'get_embedder', 'model_type', 'restore_embedder',
-           'cache_key', 'EmbeddingCache', 'embed_prompts', 'plot_embeddings']
+           'cache_key', 'EmbeddingCache', 'packed', 'unpacked', 'embed_prompts', 'plot_embeddings']
 
 # %% ../nbs/03_embedding.ipynb #775acc54
 import hashlib, json, sqlite3, warnings
@@ -340,7 +340,7 @@ def cache_key(embedder, # whose vector
 
 # %% ../nbs/03_embedding.ipynb #8132281a
 class EmbeddingCache:
-    "Vectors on disk, under the digest of what decides them; safe to kill at any moment"
+    "Vectors on disk, under the digest of what decides them; safe to kill at any moment, and checked when read"
     def __init__(self, folder): # made if it is not there
         self.path = Path(folder)/'embeddings.sqlite'
         try: self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -352,28 +352,44 @@ class EmbeddingCache:
         "Commit at the end; raises `ErpError` where the file is not an embedding cache or cannot be written"
         try:
             with closing(sqlite3.connect(self.path, timeout=60)) as db, db: yield db
-        except sqlite3.Error as e: raise ErpError(f'{self.path}: not a usable embedding cache ({e}). Delete it to start anew, or choose another folder.') from None
+        except (sqlite3.Error, UnicodeError) as e: raise ErpError(f'{self.path}: not a usable embedding cache ({e}). Delete it to start anew, or choose another folder.') from None
 
     def __len__(self):
         with self.open() as db: return db.execute('select count(*) from vectors').fetchone()[0]
 
 # %% ../nbs/03_embedding.ipynb #87af358f
+def packed(key, vector) -> bytes: # a digest of both, and the vector
+    "How a vector lies in the cache"
+    numbers = np.asarray(vector, '<f4').tobytes()
+    return hashlib.sha256(key.encode() + numbers).digest()[:16] + numbers
+
+def unpacked(key, row, # of the table, or None
+             dim # how long the vector is
+            ): # float32 [d]; None where it is damaged, or another
+    "A vector as it was stored, or nothing"
+    if not row or not isinstance(row[0], bytes) or len(row[0]) != 16 + 4*dim: return None
+    vector = np.frombuffer(row[0][16:], '<f4').astype('float32')
+    return vector if packed(key, vector) == row[0] else None
+
 @patch
 def put(self:EmbeddingCache, embedder, # whose vectors
         vectors # dict: text -> float32 [d]
        ):
     "Store vectors, all of them or none"
-    rows = [(cache_key(embedder, t), np.asarray(v, '<f4').tobytes()) for t, v in vectors.items()]
+    rows = [(key, packed(key, v)) for t, v in vectors.items() for key in [cache_key(embedder, t)]]
     with self.open() as db: db.executemany('insert or replace into vectors values (?, ?)', rows)
 
 @patch
 def get(self:EmbeddingCache, embedder, # whose vectors
         texts # of what
        ) -> dict: # text -> float32 [d], for those that are known
-    "The stored vectors of these texts; one that is not of the embedder's length counts as not known"
+    "The stored vectors of these texts; what is damaged, or not of the embedder's length, is not known"
+    known, keys = {}, {t: cache_key(embedder, t) for t in texts}
     with self.open() as db:
-        found = {t: db.execute('select vector from vectors where key = ?', [cache_key(embedder, t)]).fetchone() for t in texts}
-    return {t: np.frombuffer(row[0], '<f4').astype('float32') for t, row in found.items() if row and len(row[0]) == 4*embedder.dim}
+        for text, key in keys.items():
+            row = db.execute('select vector from vectors where key = ?', [key]).fetchone()
+            known[text] = unpacked(key, row, embedder.dim)
+    return {text: vector for text, vector in known.items() if vector is not None}
 
 # %% ../nbs/03_embedding.ipynb #5dfcfd34
 def embed_prompts(prompts, # a prompts table: `prompt_id`, `prompt`

@@ -149,14 +149,15 @@ def rewards_table(rows, # `known_rewards`, all done
 def score(prompts, # the prompts table
           responses, # the responses table
           reward_model, # a RewardModel
-          folder=None, # where rewards are kept as they come; None: only in memory
+          folder=None, # rewards are kept in its `shards-rewards` as they come; None: in memory
           progress=True # show a bar if it takes more than two seconds?
          ) -> pd.DataFrame: # rewards, in the order of the responses
     "A reward for each response; asks only for what the folder does not have. Raises `ErpError` if the folder holds something else"
     prompts, responses = check_table(prompts, 'prompts'), check_table(responses, 'responses')
     rows = to_score(prompts, responses)
     about = dict(reward_model=reward_model.name, kind=type(reward_model).__name__, **reward_model.identity)
-    with Shards(folder, partial(check_table, kind='rewards'), REWARD_COLUMNS, about).open() as shards:
+    check = partial(check_table, kind='rewards')
+    with Shards(folder, check, REWARD_COLUMNS, about, 'rewards').open() as shards:
         rows = known_rewards(rows, shards)
         slices = pd.factorize(rows.prompt)[0]//500
         with tqdm(total=int((~rows.done).sum()), desc=reward_model.name, unit='response', delay=2, disable=not progress) as bar:

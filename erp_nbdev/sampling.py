@@ -18,7 +18,7 @@ import numpy as np, pandas as pd
 from fastcore.basics import patch
 from tqdm import tqdm
 from .errors import ErpError, need
-from .store import Shards
+from .store import MADE, Shards
 from .tables import check_table, prompt_id
 from .weights import check_dtype, import_vllm, length_batches, load_tokenizer, load_weights, quietly
 from .endpoint import NULLS, Endpoint, EndpointError, Unanswered, choices_of, count_of, redact
@@ -119,7 +119,8 @@ class ModelShards(Shards):
     key = ['prompt_id', 'asked', 'sample']
     def __init__(self, folder, model, settings):
         about = dict(model=model.name, engine=type(model).__name__, **model.identity, **settings.model_dump(exclude={'n'}))
-        super().__init__(folder, partial(check_table, kind='responses'), RESPONSE_COLUMNS + ['model'], about)
+        super().__init__(folder, partial(check_table, kind='responses'), RESPONSE_COLUMNS + ['model'], about,
+                         'responses')
         self.model = model.name
     def add(self, rows): super().add([(*row, self.model) for row in rows])
     def table(self, columns=None): return super().table(columns).drop_duplicates(self.key, ignore_index=True)  # two workers may have answered the same
@@ -139,7 +140,7 @@ def sample(prompts, # the prompts table
            model, # an engine
            n=None, # K, samples per prompt; `settings.n` unless given
            settings=None, # SamplingSettings
-           folder=None, # where responses are kept as they come; None: only in memory
+           folder=None, # responses are kept in its `shards-responses` as they come; None: in memory
            progress=True # show a bar if it takes more than two seconds?
           ) -> pd.DataFrame: # responses, in the order of the prompts
     "K responses to each prompt (equation 2); asks only for what the folder does not have. Raises `ErpError` where some could not be had"
@@ -521,11 +522,11 @@ def fill(self: RayEngine, shards, units, settings, bar):
     import ray
     from erp_nbdev.sampling import RayWorker       # by its name, which the actors can import; a notebook's own class they cannot
     shards.flush(); start_ray(self.ray)
-    folder, failed = shards.folder.resolve(), []
-    with tempfile.TemporaryDirectory(dir=folder, prefix='.units-') as tmp:
+    folder, failed = shards.folder.absolute(), []
+    with tempfile.TemporaryDirectory(dir=folder, prefix=f'{MADE}units-', suffix='.tmp') as tmp:
         pd.DataFrame(dict(unit=[json.dumps([asdict(r) for r in unit]) for unit in units])).to_parquet(f'{tmp}/units.parquet', row_group_size=1000)
         todo = ray.data.read_parquet(tmp).repartition(target_num_rows_per_block=1)
-        arguments = self.inner.model_dump(), self.row, settings.model_dump(), str(folder), self.allow_env
+        arguments = self.inner.model_dump(), self.row, settings.model_dump(), str(folder.parent), self.allow_env
         try:
             for done in todo.map_batches(RayWorker, fn_constructor_args=arguments, **self.actors()).iter_rows(): bar.update(done['rows']); failed += [done['error']]*bool(done['error'])
         except ray.exceptions.RayError as e: failed.append(f'a worker failed ({str(e.__cause__ or e).splitlines()[-1][:160]})')

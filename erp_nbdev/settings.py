@@ -141,7 +141,7 @@ class PlanSettings(Section):
 # %% ../nbs/machinery/settings.ipynb #80ab64e1
 class ExperimentFile(Section):
     "A whole study, as its file says it"
-    name: str = Field(pattern=r'^[\w.-]+$')  # names the folder of the run
+    name: str = Field(pattern=r'^[\w-][\w.-]*$', max_length=100)  # names the folder of the run
     data: DataSettings | None = None         # where the scores are
     collect: CollectSettings | None = Field(None, validate_default=True) # or how to come by them
     reward_models: list[str] | None = None   # which reward models to study; all in the table unless given

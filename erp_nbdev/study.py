@@ -4,9 +4,10 @@
 
 # %% auto #0
 __all__ = ['study_files', 'mean_auroc', 'split_metrics', 'split_study', 'split_summary', 'plot_splits', 'records', 'save_metrics',
-           'read_metrics', 'compare', 'metrics_frame', 'compare_r2', 'headline', 'make_embeddings', 'notebook',
-           'execute', 'to_html', 'study_parameters', 'study_depends', 'study_job', 'make_studies', 'make_report',
-           'provenance', 'run_studies', 'run_experiment']
+           'OverSplits', 'StudyMetrics', 'metrics_files', 'read_metrics', 'compare', 'metrics_frame', 'compare_r2',
+           'headline', 'make_embeddings', 'notebook', 'execute', 'to_html', 'study_parameters', 'study_depends',
+           'study_job', 'make_studies', 'write_report', 'make_report', 'provenance', 'do_studies', 'run_studies',
+           'run_experiment']
 
 # %% ../nbs/10_study.ipynb #b3436d02
 import itertools, json, os, platform, sys, warnings
@@ -14,11 +15,13 @@ from datetime import datetime, timezone
 from importlib import metadata
 from pathlib import Path
 import matplotlib.pyplot as plt, numpy as np, pandas as pd, seaborn as sns
+from pydantic import BaseModel, ConfigDict, ValidationError
 from sklearn.base import clone
 from tqdm import tqdm
 import erp_nbdev
 from .errors import ErpError
-from .store import Run, atomic_write, code_digest, file_digest, slug
+from .store import (Run, atomic_write, content, digest, file_name, file_names, package_code,
+                             read_json, write_json)
 from .tables import Tables, read_table, write_table
 from .workers import quiet_threads
 from .embedding import EmbeddingCache, embed_prompts, get_embedder
@@ -27,7 +30,7 @@ from .pairwise import auroc, pair_labels
 from .shrinkage import fit_shrunk
 from .routing import call_cost
 from .evaluation import routing_summary
-from .collecting import input_digests, make_collected, make_tables
+from .collecting import input_files, make_collected, make_tables, model_files
 
 # %% ../nbs/10_study.ipynb #980129b9
 def mean_auroc(test, # RoutingData of test prompts
@@ -89,10 +92,13 @@ def plot_splits(study # from `split_study`
     return ax
 
 # %% ../nbs/10_study.ipynb #db1eacb4
-def records(thing): # a frame, a series, a dict or a number
-    "As JSON has it: frames become lists of rows, NaN becomes null"
-    if isinstance(thing, pd.DataFrame): return json.loads(thing.reset_index().to_json(orient='records', double_precision=6))
-    if isinstance(thing, dict): return {k: records(v) for k, v in thing.items()}
+def records(thing): # a frame, an array, a list, a dict, or a number
+    "As JSON has it, in full precision: frames become lists of rows; NaN and infinity become null"
+    if isinstance(thing, pd.DataFrame): thing = thing.reset_index().to_dict('records')
+    if isinstance(thing, dict): return {str(k): records(v) for k, v in thing.items()}
+    if isinstance(thing, (list, tuple, np.ndarray)): return [records(v) for v in thing]
+    if isinstance(thing, np.generic): thing = thing.item()
+    if thing is pd.NA or thing is pd.NaT: return None
     return None if isinstance(thing, float) and not np.isfinite(thing) else thing
 
 # %% ../nbs/10_study.ipynb #8caea274
@@ -100,33 +106,67 @@ def save_metrics(out, # folder of the study
                  **parts # frames, dicts and numbers
                 ):
     "Write what a study found to `metrics.json`"
-    with atomic_write(Path(out)/'metrics.json') as tmp: tmp.write_text(json.dumps(records(parts), indent=1, ensure_ascii=False), 'utf-8')
+    write_json(records(parts), Path(out)/'metrics.json')
 
 # %% ../nbs/10_study.ipynb #20ea7794
+class OverSplits(BaseModel):
+    "A metric over many splits"
+    index: str; mean: float | None = None; low: float | None = None; high: float | None = None
+
+class StudyMetrics(BaseModel):
+    "What every study's `metrics.json` has, beside its tables"
+    model_config = ConfigDict(extra='allow')
+    reward_model: str; splits: int; over_splits: list[OverSplits]; verdict: str; verdict_shrunk: str
+
+def metrics_files(folder # of a run
+                 ) -> list: # of paths
+    "The metrics of the finished studies of a run; raises `ErpError` where it cannot be told which"
+    folder = Path(folder)
+    if not (note := folder/'studies.json').exists(): return sorted(folder.glob('*/metrics.json'))
+    names = read_json(note)
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise ErpError(f'{note}: not the list of the studies. Do `erp run` again.')
+    return [folder/file_name(name)/'metrics.json' for name in names]
+
+# %% ../nbs/10_study.ipynb #29c6bf06
 def read_metrics(folder # of a run
                 ) -> dict: # reward model -> its metrics
-    "What the studies of a run found; raises `ErpError` where none has finished"
-    files = sorted(Path(folder).glob('*/metrics.json'))
-    if not files: raise ErpError(f'{folder}: no finished study here (no */metrics.json). Do `erp run` first, or name the folder of a run.')
-    found = [json.loads(f.read_text('utf-8')) for f in files]
+    "What the studies of a run found; raises `ErpError` where none has finished, or one is damaged"
+    files = metrics_files(folder)
+    if not files:
+        raise ErpError(f'{folder}: no finished study here (no */metrics.json). '
+                       'Do `erp run` first, or name the folder of a run.')
+    found = [read_json(f) for f in files]
+    for file, metrics in zip(files, found):
+        try: StudyMetrics.model_validate(metrics)
+        except ValidationError as e:
+            where = '.'.join(map(str, e.errors()[0]['loc'])) or 'the file'
+            raise ErpError(f"{file}: not what a study writes ('{where}': {e.errors()[0]['msg']}). "
+                           'Remove its folder and do `erp run` again.') from None
     return {m['reward_model']: m for m in found}
 
 # %% ../nbs/10_study.ipynb #a4bb9265
 def compare(found # from `read_metrics`
            ) -> pd.DataFrame: # index metric, a column per reward model
     "The headline of each study: mean over splits, with the range that holds 95 % of them"
-    as_text = lambda r: '–' if r['mean'] is None else f"{r['mean']:.3f} ({r['low']:.3f} … {r['high']:.3f})"
-    return pd.DataFrame({name: {r['index']: as_text(r) for r in m['over_splits']} for name, m in found.items()}).rename_axis('metric')
+    def as_text(row):
+        mean, low, high = (row.get(k) for k in ('mean', 'low', 'high'))
+        return '–' if None in (mean, low, high) else f'{mean:.3f} ({low:.3f} … {high:.3f})'
+    columns = {name: {r['index']: as_text(r) for r in m['over_splits']} for name, m in found.items()}
+    return pd.DataFrame(columns).rename_axis('metric')
 
 # %% ../nbs/10_study.ipynb #4bc17b39
 def metrics_frame(metrics, # of one reward model, from `read_metrics`
                   part # 'r2', 'pairs', 'win_shares', 'routing', 'curves', 'figures' or 'study'
                  ) -> pd.DataFrame:
-    "A table of what a study found"
+    "A table of what a study found; raises `ErpError` if it is not there"
+    if not {part, 'models'} <= set(metrics):
+        raise ErpError(f"{metrics['reward_model']}: its metrics have no table '{part}'. Do `erp run` again.")
     df = pd.DataFrame(metrics[part]).drop(columns='index', errors='ignore')
     df.attrs['models'] = metrics['models']
     return df
 
+# %% ../nbs/10_study.ipynb #1312ae91
 def compare_r2(found # from `read_metrics`
               ) -> pd.DataFrame: # index (reward model, model), a column per category
     "R² on test prompts: in all, within each category, and of the category's mean alone"
@@ -135,7 +175,6 @@ def compare_r2(found # from `read_metrics`
         wide = r2.pivot(index='model', columns='category', values='r2').loc[m['models']]
         return wide.assign(**{'category mean alone': r2[r2.category == 'aggregate'].set_index('model').category_mean_r2})
     return pd.concat({name: one(m) for name, m in found.items()}, names=['reward model']).rename(columns=dict(aggregate='all'))
-
 
 # %% ../nbs/10_study.ipynb #d0ec1fe2
 def headline(folder # of a run
@@ -157,7 +196,8 @@ def make_embeddings(run, # a Run, after `make_tables`
         table = embed_prompts(prompts, get_embedder(e.name, e.revision, **({} if e.name == 'hashing' else {'dtype': e.dtype})),
                               EmbeddingCache(run.folder.parent/'.cache'))
         write_table(table, run/'embeddings.parquet', 'embeddings', **table.attrs)
-    run.stage('embeddings', [experiment.embedder, file_digest(run/'tables/prompts.parquet'), code_digest('embedding')], ['embeddings.parquet'], make)
+    embedder = [experiment.embedder, model_files(experiment.embedder.name)]
+    run.stage('embeddings', [*embedder, run/'tables/prompts.parquet', package_code()], ['embeddings.parquet'], make)
 
 # %% ../nbs/10_study.ipynb #5a79c4da
 def notebook(name # 'reward_model' or 'report'
@@ -209,8 +249,7 @@ def study_depends(run, # a Run
                  ) -> list: # what its result depends on
     "Parameters, inputs, notebook and code of a study"
     inputs = ['tables/prompts.parquet', 'tables/rewards.parquet', 'tables/pool.yaml', 'embeddings.parquet']
-    modules = [p.stem for p in sorted(Path(erp_nbdev.__file__).parent.glob('*.py'))]
-    return [parameters, {i: file_digest(run/i) for i in inputs}, file_digest(notebook('reward_model')), code_digest(*modules)]
+    return [parameters, [run/i for i in inputs], notebook('reward_model'), package_code()]
 
 # %% ../nbs/10_study.ipynb #f806f5e0
 def study_job(run, # the folder of a run, absolute
@@ -227,56 +266,77 @@ def study_job(run, # the folder of a run, absolute
 def make_studies(run, # a Run, after `make_embeddings`
                  experiment # an Experiment
                 ):
-    "Stage 3: a study for each reward model"
-    todo, here = {}, run.folder.resolve()
-    for rm in Tables.read(run/'tables').reward_models:
-        name, parameters = slug(rm), dict(study_parameters(experiment), reward_model=rm)
-        todo[f'study {rm}'] = study_depends(run, parameters), [f'{name}/{f}' for f in study_files], study_job, dict(run=here, out=here/name, parameters=parameters, workers=experiment.workers)
-    run.stages(todo, experiment.workers)
+    "Stage 3: a study for each reward model; notes which are finished, whatever happens"
+    todo, here, folders = {}, run.folder.resolve(), file_names(Tables.read(run/'tables').reward_models)
+    for rm, name in folders.items():
+        parameters = dict(study_parameters(experiment), reward_model=rm)
+        arguments = dict(run=here, out=here/name, parameters=parameters, workers=experiment.workers)
+        outputs = [f'{name}/{f}' for f in study_files]
+        todo[f'study {rm}'] = study_depends(run, parameters), outputs, study_job, arguments
+    def note_finished():
+        keys = {rm: todo[f'study {rm}'][:2] for rm in folders}
+        done = [rm for rm, (depends, outputs) in keys.items() if run.is_done(f'study {rm}', digest(depends), outputs)]
+        write_json(done, run/'studies.json')
+    with run.held():
+        note_finished()
+        try: run.stages(todo, experiment.workers)
+        finally: note_finished()
 
 # %% ../nbs/10_study.ipynb #895628c6
-def make_report(folder # the folder of a run
-               ) -> Path: # the page
-    "Stage 4: the report of a run, as a notebook and a page"
-    folder = Path(folder)
+def write_report(folder # the folder of a run
+                ) -> Path: # the page
+    "The report of a run, as a notebook and a page"
     read_metrics(folder)
     execute('report', folder/'report.ipynb', dict(run_folder=str(folder.resolve())))
     return to_html(folder/'report.ipynb')
+
+def make_report(folder # the folder of a run
+               ) -> Path: # the page
+    "Stage 4, when asked for alone; raises `ErpError` if a run is at work in the folder"
+    read_metrics(folder)
+    with Run(folder).held(): return write_report(Path(folder))
 
 # %% ../nbs/10_study.ipynb #2d7e0c63
 def provenance(experiment # an Experiment
               ) -> dict:
     "All that is needed to know what made a run"
-    c = experiment.collect
     packages = ['erp_nbdev', 'numpy', 'pandas', 'pyarrow', 'scikit-learn', 'scipy', 'torch', 'transformers', 'sentence-transformers', 'papermill']
     def version(p):
         try: return metadata.version(p)
         except metadata.PackageNotFoundError: return None
     root = f'{Path(erp_nbdev.__file__).resolve().parent.parent}/'        # files of the project are named from its root
-    return dict(experiment=json.loads(json.dumps(experiment.model_dump(), default=str).replace(root, '')), inputs=input_digests(c.pool if c else experiment.data.path), python=platform.python_version(),
+    return dict(experiment=json.loads(json.dumps(experiment.model_dump(), default=str).replace(root, '')), inputs={str(p).removeprefix(root): content(p) for p in input_files(experiment)}, python=platform.python_version(),
                 versions={p: version(p) for p in packages}, machine=dict(system=platform.system(), processor=platform.machine(), cores=os.cpu_count()),
                 finished=datetime.now(timezone.utc).isoformat(timespec='seconds'))
 
 # %% ../nbs/10_study.ipynb #8ca24b7a
+def do_studies(run, # a Run, held
+               experiment # an Experiment
+              ):
+    "All stages of an experiment but its report"
+    (make_collected if experiment.collect else make_tables)(run, experiment)
+    make_embeddings(run, experiment)
+    make_studies(run, experiment)
+    write_json(provenance(experiment), run/'provenance.json')
+
 def run_studies(experiment, # an Experiment
                 runs='runs', # the folder that runs are kept in
                 say=print # told, in a line, what each stage does
                ) -> Path: # the folder of the run
     "All of an experiment but its report: tables, embeddings, one study per reward model"
     run = Run(Path(runs)/experiment.name, say)
-    (make_collected if experiment.collect else make_tables)(run, experiment)
-    make_embeddings(run, experiment)
-    make_studies(run, experiment)
-    with atomic_write(run/'provenance.json') as tmp: tmp.write_text(json.dumps(provenance(experiment), indent=1, default=str))
+    with run.held(): do_studies(run, experiment)
     return run.folder
 
 # %% ../nbs/10_study.ipynb #49110b1f
 def run_experiment(experiment, # an Experiment
                    runs='runs', # the folder that runs are kept in
-                      say=print # told, in a line, what each stage does
+                   say=print # told, in a line, what each stage does
                   ) -> Path: # the folder of the run
-    "Do the whole study of an experiment, and write its report"
-    run = Run(run_studies(experiment, runs, say), say)
-    studies = {str(p.relative_to(run.folder)): file_digest(p) for p in sorted(run.folder.glob('*/metrics.json'))}
-    run.stage('report', [studies, file_digest(notebook('report')), code_digest('experiment')], ['report.ipynb', 'report.html'], lambda: make_report(run.folder))
+    "Do the whole study of an experiment, and write its report; holds the folder all the time"
+    run = Run(Path(runs)/experiment.name, say)
+    with run.held():
+        do_studies(run, experiment)
+        depends = [metrics_files(run.folder), notebook('report'), package_code()]
+        run.stage('report', depends, ['report.ipynb', 'report.html'], lambda: write_report(run.folder))
     return run.folder

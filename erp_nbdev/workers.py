@@ -60,12 +60,13 @@ def stages(self: Run, todo, # dict: name of the stage -> (depends, outputs, func
            preload=() # modules that every job imports
           ):
     "Independent stages; raises `ErpError` at the end for those that failed"
-    keys = {name: digest(depends) for name, (depends, *_) in todo.items()}
-    left = [n for n, (_, outputs, *_) in todo.items() if not self.is_done(n, keys[n], outputs)]
-    for name in todo: self.say(f'{name} …' if name in left else f'{name}: done before, kept')
-    results = in_processes({n: todo[n][2:] for n in left}, workers, preload)
-    for name, (error, seconds) in results:
-        if error is None: self.note(name, keys[name], todo[name][1], seconds)
-        self.say(f'{name}: {f"{seconds:.0f} s" if error is None else f"failed ({error})"}')
-    failed = [n for n in left if self.notes.get(n, {}).get('key') != keys[n]]
-    if failed: raise ErpError(f"{len(failed)} of {len(todo)} failed: {', '.join(failed)}. The others are kept; mend these and run it again.")
+    with self.held():
+        keys = {name: digest(depends) for name, (depends, *_) in todo.items()}
+        left = [n for n, (_, outputs, *_) in todo.items() if not self.is_done(n, keys[n], outputs)]
+        for name in todo: self.say(f'{name} …' if name in left else f'{name}: done before, kept')
+        results = in_processes({n: todo[n][2:] for n in left}, workers, preload)
+        for name, (error, seconds) in results:
+            if error is None: self.note(name, keys[name], todo[name][1], seconds)
+            self.say(f'{name}: {f"{seconds:.0f} s" if error is None else f"failed ({error})"}')
+        failed = [n for n in left if self.notes.get(n, {}).get('key') != keys[n]]
+        if failed: raise ErpError(f"{len(failed)} of {len(todo)} failed: {', '.join(failed)}. The others are kept; mend these and run it again.")
