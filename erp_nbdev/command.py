@@ -45,12 +45,13 @@ def run(experiment: Annotated[str, typer.Argument(help='An experiment file, or t
         runs: Annotated[Path, typer.Option(help='Folder for results; a run resumes where it stopped.')] = Path('runs'),
         variant: Annotated[Optional[str], typer.Option(help="One of the experiment's variants; `full` for the 4,000 prompts of the embedded one.")] = None,
         quick: Annotated[bool, typer.Option('--quick', help='The variant `quick`: fewer of everything, for a look.')] = False,
-        allow_code: Annotated[bool, typer.Option('--allow-code', help=ALLOW_CODE)] = False):
+        allow_code: Annotated[bool, typer.Option('--allow-code', help=ALLOW_CODE)] = False,
+        allow_env: Annotated[list[str], typer.Option(metavar='NAME', help='An environment variable that the experiment may send to its endpoint as a key; may be repeated.')] = []):
     "Do the whole study of an experiment, and write its report."
     from erp_nbdev.settings import Allowed, read_experiment
     from erp_nbdev.study import headline, run_experiment
     from erp_nbdev.collecting import kept
-    chosen, allowed = 'quick' if quick else variant, Allowed(code=allow_code)
+    chosen, allowed = 'quick' if quick else variant, Allowed(code=allow_code, env=tuple(allow_env))
     asked = read_experiment(find_experiment(experiment), chosen, allowed)
     try: folder = run_experiment(asked, runs, say=typer.echo)
     except KeyboardInterrupt:

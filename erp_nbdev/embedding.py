@@ -20,7 +20,7 @@ from fastcore.basics import patch
 from tqdm import tqdm
 from .errors import ErpError, need, suggest
 from .tables import check_table, prompt_text
-from .weights import check_buffers, length_batches, model_folder, quietly
+from .weights import check_buffers, check_trust, length_batches, model_folder, quietly
 
 # %% ../nbs/03_embedding.ipynb #0054ed92
 class Embedder:
@@ -230,7 +230,7 @@ def vectors(self:TransformerEmbedder, texts) -> np.ndarray: # float32 [n, d]
 class SentenceTransformerEmbedder(TransformerEmbedder):
     "Any model in the format of sentence-transformers"
     def find(self, revision): # gives (folder, revision)
-        if self.trust and not revision: raise ErpError(f'{self.name}: trust_remote_code needs a revision. Pass the commit whose code you have read.')
+        if self.trust: check_trust(self.name, revision)
         return model_folder(self.name, revision, code=self.trust)
 
     def load(self, folder): # sets the model up; gives its window in tokens

@@ -6,7 +6,7 @@
 __all__ = ['QUICK', 'SamplingSettings', 'RaySettings', 'EngineSettings', 'Section', 'DataSettings', 'EmbedderSettings',
            'SplitSettings', 'ProbeSettings', 'RoutingSettings', 'PromptSettings', 'RewardModelSettings',
            'CollectSettings', 'PlanSettings', 'ExperimentFile', 'Allowed', 'Experiment', 'fields_at', 'explain',
-           'merged', 'pick_variant', 'read_experiment', 'with_paths', 'make_importable']
+           'merged', 'pick_variant', 'read_experiment', 'with_paths']
 
 # %% ../nbs/machinery/settings.ipynb #b3436d02
 import importlib, sys
@@ -230,7 +230,6 @@ def read_experiment(path, # the YAML file
     raw = read_yaml(path)
     try: said = ExperimentFile.model_validate(pick_variant(raw, variant) if isinstance(raw, dict) else raw)
     except ValidationError as e: raise ErpError('\n'.join(f'{path}: {explain(f)}' for f in e.errors())) from None
-    make_importable(path.parent.resolve(), said.collect.reward_models if said.collect else [])
     parts = dict(said) | {k: with_paths(getattr(said, k), path.parent) for k in ('data', 'collect')}
     return Experiment(**parts, allowed=allowed or Allowed())
 
@@ -246,14 +245,3 @@ def with_paths(section, # `data` or `collect` of an experiment, or None
     if section is None: return None
     prompts = change(section.prompts, path=near(section.prompts.path), dataset=model(section.prompts.dataset))
     return change(section, pool=near(section.pool), prompts=prompts, reward_models=[change(r, path=model(r.path)) for r in section.reward_models])
-
-# %% ../nbs/machinery/settings.ipynb #7be6e7d3
-def make_importable(folder, # of the experiment file, absolute
-                    reward_models # of the experiment: list of RewardModelSettings
-                   ):
-    "Let functions in Python files beside an experiment be imported, as these files are now"
-    if str(folder) not in sys.path: sys.path.append(str(folder))
-    importlib.invalidate_caches()
-    for module in {(rm.path or rm.name).split(':')[0] for rm in reward_models}:
-        file = getattr(sys.modules.get(module), '__file__', None)
-        if file and Path(file).parent == folder: del sys.modules[module]
