@@ -4,15 +4,14 @@
 
 # %% auto #0
 __all__ = ['HEAVY', 'UNRELATED', 'first_turn', 'conversation_prompts', 'dataset_files', 'load_prompts', 'needed_by', 'sample_job',
-           'score_job', 'check_engine', 'check_scorer', 'check_embedding', 'faults_of', 'refuse', 'check_job',
-           'pool_rows', 'deep_checks', 'make_check', 'model_files', 'response_key', 'shards_key', 'prompt_files',
-           'make_prompts', 'make_responses', 'make_rewards', 'collected_tables', 'with_rewards', 'make_collected',
-           'kept', 'score_files', 'input_files', 'load_tables', 'make_tables']
+           'as_allowed', 'score_job', 'check_engine', 'check_scorer', 'check_embedding', 'faults_of', 'refuse',
+           'check_job', 'pool_rows', 'deep_checks', 'make_check', 'model_files', 'response_key', 'shards_key',
+           'prompt_files', 'make_prompts', 'make_responses', 'make_rewards', 'collected_tables', 'with_rewards',
+           'make_collected', 'kept', 'score_files', 'input_files', 'load_tables', 'make_tables']
 
 # %% ../nbs/machinery/collecting.ipynb #b3436d02
-import re, sys
-from contextlib import closing, suppress
-from importlib.util import find_spec
+import sys
+from contextlib import closing
 from pathlib import Path
 import pandas as pd, pyarrow.parquet as pq
 from .errors import ErpError, need
@@ -20,7 +19,9 @@ from .store import digest, file_names, package_code
 from .tables import COSTS, Tables, prompt_id, find_table, fill_split, read_pool, read_table, select_rewards, write_table
 from .workers import in_processes, quiet_threads, timed
 from .importing import import_scores
-from .weights import import_vllm, model_folder
+from .weights import (OWN, check_permitted, function_file, import_vllm, is_function,
+                               model_folder)
+from .settings import Allowed
 from .sampling import open_engine, sample
 from .rewards import check_reward_model, get_reward_model, score
 from .embedding import get_embedder, minilm_folder
@@ -89,12 +90,26 @@ def sample_job(prompts, # file
                row, # of the pool
                base, # folder that paths in the pool start from
                settings, # SamplingSettings
-               workers # processes that work side by side
+               workers, # processes that work side by side
+               allowed=Allowed() # what the user allows the file
               ):
     "Sample one model"
     quiet_threads(workers)
-    table = sample(read_table(prompts, 'prompts'), open_engine(engine, row, base), settings=settings, folder=shards, progress=sys.stderr.isatty())
+    model = open_engine(engine, row, base, allowed.env)
+    table = sample(read_table(prompts, 'prompts'), model, settings=settings, folder=shards,
+                   progress=sys.stderr.isatty())
     write_table(table, out, 'responses', about=table.attrs)
+
+# %% ../nbs/machinery/collecting.ipynb #4b35ead1
+def as_allowed(reward_model, # RewardModelSettings
+               folder, allowed # of the experiment file, and `Allowed`
+              ) -> dict: # arguments of `get_reward_model`
+    "A reward model as the file asks for it, with what the user allows; raises `ErpError` for more"
+    which, options = reward_model.path or reward_model.name, reward_model.options
+    check_permitted(reward_model.name, options, allowed.code)
+    if is_function(which): more = dict(folder=folder, allow_code=allowed.code)
+    else: more = dict(allow_env=allowed.env) if which == 'judge' else {}
+    return dict(which=which, name=reward_model.name, **options, **more)
 
 # %% ../nbs/machinery/collecting.ipynb #abe17bb3
 def score_job(prompts, # file
@@ -102,12 +117,16 @@ def score_job(prompts, # file
               out, # file to write: rewards
               shards, # folder for what is done
               reward_model, # RewardModelSettings
-              workers # processes that work side by side
+              workers, # processes that work side by side
+              folder='.', allowed=Allowed() # of the experiment file, and what the user allows it
              ):
     "Score the responses of all models with one reward model"
     quiet_threads(workers)
-    model = get_reward_model(reward_model.path or reward_model.name, name=reward_model.name, **reward_model.options)
-    table = score(read_table(prompts, 'prompts'), pd.concat([read_table(r, 'responses') for r in responses], ignore_index=True), model, folder=shards, progress=sys.stderr.isatty())
+    said = as_allowed(reward_model, folder, allowed)
+    model = get_reward_model(**said)
+    responses = pd.concat([read_table(r, 'responses') for r in responses], ignore_index=True)
+    table = score(read_table(prompts, 'prompts'), responses, model, folder=shards,
+                  progress=sys.stderr.isatty())
     write_table(table, out, 'rewards', about=table.attrs)
 
 # %% ../nbs/machinery/collecting.ipynb #d4722e07
@@ -115,16 +134,20 @@ def check_engine(engine, # EngineSettings
                  row, # of the pool
                  base, # folder that paths in the pool start from
                  settings, # SamplingSettings
-                 prompt # any one
+                 prompt, # any one
+                 allowed=Allowed() # what the user allows the file
                 ):
     "Can this model be asked? Raises `ErpError` if not; loads no weights"
+    own = dict(engine.options, revision=row.get('revision'))
+    check_permitted(row['model'], own, allowed.code)
     if engine.kind == 'vllm' and not engine.ray: import_vllm()
-    open_engine(engine, row, base).encode([prompt], settings)
+    open_engine(engine, row, base, allowed.env).encode([prompt], settings)
 
-def check_scorer(reward_model # RewardModelSettings
+def check_scorer(reward_model, # RewardModelSettings
+                 folder='.', allowed=Allowed() # of the experiment file, and what the user allows it
                 ):
     "Can this reward model be had, with these options? Raises `ErpError` if not; loads no weights"
-    check_reward_model(reward_model.path or reward_model.name, name=reward_model.name, **reward_model.options)
+    check_reward_model(**as_allowed(reward_model, folder, allowed))
 
 # %% ../nbs/machinery/collecting.ipynb #b2b7442a
 def check_embedding(embedder # EmbedderSettings
@@ -164,9 +187,11 @@ def deep_checks(experiment, # an Experiment with `collect`
                ) -> dict: # what for -> (function, arguments)
     "What has to be had for it, from engines to embedder"
     c = experiment.collect
-    at = dict(engine=c.engine, base=Path(c.pool).parent, settings=c.sampling, prompt=prompt)
+    allowed = dict(allowed=experiment.allowed)
+    at = dict(engine=c.engine, base=Path(c.pool).parent, settings=c.sampling, prompt=prompt, **allowed)
+    place = dict(folder=experiment.folder, **allowed)
     return {**{f'sample {r["model"]}': (check_engine, dict(at, row=r)) for r in pool_rows(c.pool)},
-            **{f'score {rm.name}': (check_scorer, dict(reward_model=rm)) for rm in c.reward_models},
+            **{f'score {rm.name}': (check_scorer, dict(reward_model=rm, **place)) for rm in c.reward_models},
             'embeddings': (check_embedding, dict(embedder=experiment.embedder))}
 
 # %% ../nbs/machinery/collecting.ipynb #a1378205
@@ -184,22 +209,22 @@ def make_check(run, # a Run, after `make_prompts`
             for _, (error, _) in ends:
                 if error: raise ErpError(error)
     depends = [c.engine, c.sampling.model_dump(exclude={'n'}), pool_rows(c.pool),
-               [rm.model_dump(exclude={'params_b'}) for rm in c.reward_models], experiment.embedder, faults]
+               [rm.model_dump(exclude={'params_b'}) for rm in c.reward_models], experiment.embedder,
+               experiment.allowed, experiment.folder, faults]
     run.stage('check', [*depends, package_code()], [], make)
 
 # %% ../nbs/machinery/collecting.ipynb #a44271a1
 UNRELATED = {'concurrency', 'api_key_env', 'retries', 'timeout', 'ray'} # settings that change no result
 
 # %% ../nbs/machinery/collecting.ipynb #96f0381b
-def model_files(which # a folder, a name on a hub, or `module:function`
+def model_files(which, # a folder, a name on a hub, or `module:function`
+                folder='.' # of the experiment file
                ): # what stands for it in a `digest`
     "What decides what a model computes, as far as it lies here"
     if Path(which).is_dir(): return Path(which)
-    spec = None
-    if re.fullmatch(r'[\w.]+:\w+', which):
-        with suppress(ImportError, ValueError): spec = find_spec(which.partition(':')[0])
-    if not spec or not spec.has_location: return which
-    return [which, *sorted(Path(spec.origin).parent.glob('*.py'))]
+    if not is_function(which) or which in OWN: return which      # our own code is in every key
+    file = function_file(which, folder)
+    return [which, *sorted(file.parent.glob('*.py'))]
 
 # %% ../nbs/machinery/collecting.ipynb #c55a49ce
 def response_key(c, # CollectSettings
@@ -248,6 +273,7 @@ def make_responses(run, # a Run, after `make_prompts`
         key, name = response_key(c, row), names[row['model']]
         arguments = dict(prompts=prompts, out=run/f'responses/{name}.parquet', engine=c.engine, row=row,
                          base=Path(c.pool).parent, settings=c.sampling, workers=experiment.workers,
+                         allowed=experiment.allowed,
                          shards=run/f'shards/{name}-{digest(shards_key(key))}')
         depends = [key, prompts, package_code()]
         todo[f'sample {row["model"]}'] = depends, [f'responses/{name}.parquet'], sample_job, arguments
@@ -264,9 +290,10 @@ def make_rewards(run, # a Run
     names, responses = file_names([rm.name for rm in c.reward_models]), [run/r for r in responses]
     for rm in c.reward_models:
         options = {k: v for k, v in rm.options.items() if k not in UNRELATED}
-        about, name = [rm.name, options, model_files(rm.path or rm.name)], names[rm.name]
+        about, name = [rm.name, options, model_files(rm.path or rm.name, experiment.folder)], names[rm.name]
         arguments = dict(prompts=prompts, responses=responses, out=run/f'scored/{name}.parquet', reward_model=rm,
-                         shards=run/f'shards/{name}-{digest(about)}', workers=experiment.workers)
+                         shards=run/f'shards/{name}-{digest(about)}', workers=experiment.workers,
+                         folder=experiment.folder, allowed=experiment.allowed)
         depends = [*about, prompts, responses, package_code()]
         todo[f'score {rm.name}'] = depends, [f'scored/{name}.parquet'], score_job, arguments
     run.stages(todo, experiment.workers, HEAVY)

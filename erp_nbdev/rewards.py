@@ -24,7 +24,7 @@ from tqdm import tqdm
 from .errors import ErpError, suggest
 from .store import Shards
 from .tables import check_known, check_table, expected_reward, prompt_id
-from .weights import check_dtype, check_trust, import_vllm, length_batches, load_function, load_tokenizer, load_weights, model_folder, quietly, source_of
+from .weights import check_dtype, check_trust, import_vllm, is_function, length_batches, load_function, load_tokenizer, load_weights, model_folder, quietly, source_of
 from .endpoint import NULLS, Endpoint, Unanswered, choices_of, redact
 
 # %% ../nbs/02_rewards.ipynb #78d7e65c
@@ -536,7 +536,7 @@ def feed_of(folder) -> type: # the class that feeds the model of this folder
 def reward_model_class(which, feed=None, engine='transformers', **kw) -> type: # as for `get_reward_model`
     "The class of the reward model of that name; raises `ErpError` where there is none"
     if which == 'judge': return JudgeRewardModel
-    if re.fullmatch(r'[A-Za-z_][\w.]*:[A-Za-z_]\w*', which): return FunctionRewardModel
+    if is_function(which): return FunctionRewardModel
     if feed not in (None, *FEEDS): raise ErpError(f"{which}: feed is {feed!r}, expected one of {list(FEEDS)}.{suggest(feed, FEEDS)}")
     if engine not in ('transformers', 'vllm'): raise ErpError(f"{which}: engine is {engine!r}, expected 'transformers' or 'vllm'.")
     if '/' not in which and not Path(which).is_dir(): raise ErpError(unknown(which))
@@ -548,13 +548,15 @@ def get_reward_model(which, # a name on the hub, a folder, 'module:function' or 
                      name=None, # what the tables call it; `which` unless given
                      feed=None, # 'pair' or 'chat'; None: what the checkpoint says
                      engine='transformers', # or 'vllm', for causal models
+                     folder='.', # where the Python file of a 'module:function' lies
+                     allow_code=False, # may that file be run? What comes with the package may
                      **kw # arguments of the class: revision, dtype, max_len, trust_remote_code, …; for a judge: model, base_url, rubric, …
                     ) -> RewardModel:
     "The reward model of that name; raises `ErpError` where there is none, or it has no such argument"
     cls = reward_model_class(str(which), feed, engine, **kw)
     check_options(cls, name or which, kw)
     if cls is JudgeRewardModel: return cls(name=name, **kw)
-    if cls is FunctionRewardModel: return cls(load_function(which), name or which, **kw)
+    if cls is FunctionRewardModel: return cls(load_function(which, folder, allow_code), name or which, **kw)
     return cls(str(which), name, **kw)
 
 # %% ../nbs/02_rewards.ipynb #6d6713c4
@@ -574,12 +576,14 @@ def check_options(cls, name, kw): # a class, what the model is called, and optio
         if k not in known: raise ErpError(f"{name}: {cls.__name__} has no option '{k}'.{suggest(k, known)} Known: {', '.join(known) or 'none'}.")
     if cls is JudgeRewardModel and 'model' not in kw: raise ErpError(f"{name}: a judge needs the option 'model', what the endpoint calls it.")
 
-def check_reward_model(which, name=None, feed=None, engine='transformers', **kw): # as for `get_reward_model`
+def check_reward_model(which, name=None, feed=None, engine='transformers',
+                       folder='.', allow_code=False, **kw): # as for `get_reward_model`
     "Raise `ErpError` for what is wrong with a reward model and can be known without its weights"
     if kw.get('trust_remote_code') or kw.get('bin_weights'): check_trust(name or which, kw.get('revision'))
     which, cls = str(which), reward_model_class(str(which), feed, engine, **kw)
     check_options(cls, name or which, kw)
-    if cls in (JudgeRewardModel, FunctionRewardModel): return bool(get_reward_model(which, name, **kw))
+    if cls is FunctionRewardModel: load_function(which, folder, allow_code); return
+    if cls is JudgeRewardModel: get_reward_model(which, name, **kw); return
     if cls is InternLM2RewardModel and not kw.get('trust_remote_code'): cls(which, name, **kw)     # which says what is missing
     check_head(model_folder(which, kw.get('revision'), weights=None)[0], name or which)
 

@@ -5,11 +5,11 @@
 # %% auto #0
 __all__ = ['QUICK', 'SamplingSettings', 'RaySettings', 'EngineSettings', 'Section', 'DataSettings', 'EmbedderSettings',
            'SplitSettings', 'ProbeSettings', 'RoutingSettings', 'PromptSettings', 'RewardModelSettings',
-           'CollectSettings', 'PlanSettings', 'ExperimentFile', 'Allowed', 'Experiment', 'fields_at', 'explain',
-           'merged', 'pick_variant', 'read_experiment', 'with_paths']
+           'CollectSettings', 'PlanSettings', 'ExperimentFile', 'Allowed', 'Experiment', 'fields_at', 'brief',
+           'explain', 'merged', 'pick_variant', 'read_experiment', 'with_paths']
 
 # %% ../nbs/machinery/settings.ipynb #b3436d02
-import importlib, sys
+import reprlib
 from pathlib import Path
 from typing import Literal, get_args
 from pydantic import BaseModel, ConfigDict, Field, model_validator, field_validator, ValidationError
@@ -171,8 +171,9 @@ class Allowed(Section):
     env: tuple[str, ...] = ()                # environment variables that may be sent to an endpoint
 
 class Experiment(ExperimentFile):
-    "A whole study: its file, and what the user allowed"
+    "A whole study: its file, where that lies, and what the user allowed"
     allowed: Allowed = Allowed()             # never read from the file
+    folder: str = '.'                        # of the file; functions of the user's lie there
 
 # %% ../nbs/machinery/settings.ipynb #b6259f2f
 def fields_at(path): # the keys that lead to a fault
@@ -185,6 +186,13 @@ def fields_at(path): # the keys that lead to a fault
         model = found[0]
     return list(model.model_fields)
 
+# %% ../nbs/machinery/settings.ipynb #83e37ff3
+def brief(thing) -> str: # for a message
+    "What was got, shortened: a file may hold anything, and a lot of it"
+    short = reprlib.Repr()
+    short.maxlevel, short.maxdict, short.maxlist, short.maxstring = 2, 3, 3, 60
+    return short.repr(thing)[:120]
+
 # %% ../nbs/machinery/settings.ipynb #3c5b8a68
 def explain(fault # one of pydantic's error dicts
            ) -> str: # a line
@@ -195,7 +203,7 @@ def explain(fault # one of pydantic's error dicts
         return f"unknown key '{where}'.{suggest(fault['loc'][-1], known)} Known there: {', '.join(known)}."
     if fault['type'] == 'missing': return f"'{where}' is missing. Add it."
     if fault['type'] == 'value_error': return f"'{where}': {fault['ctx']['error']}."
-    return f"'{where}': got {fault['input']!r}; {fault['msg'][0].lower() + fault['msg'][1:]}."
+    return f"'{where}': got {brief(fault['input'])}; {fault['msg'][0].lower() + fault['msg'][1:]}."
 
 # %% ../nbs/machinery/settings.ipynb #cffe108a
 QUICK = dict(routing=dict(splits=3, zooter=False)) # what `--quick` changes, whatever the experiment
@@ -213,7 +221,10 @@ def pick_variant(raw, # an experiment file's content
                  variant # its name, or None
                 ) -> dict: # the content without `variants`
     "Apply one of the file's variants; raises `ErpError` that lists those there are"
-    variants = {'quick': {}, **(raw.get('variants') or {})}
+    own = raw.get('variants') or {}
+    if not isinstance(own, dict) or not all(isinstance(v, dict) for v in own.values()):
+        raise ErpError(f"'variants': got {brief(own)}, expected a section of settings for each name.")
+    variants = {'quick': {}, **own}
     base = {k: v for k, v in raw.items() if k != 'variants'}
     if variant is None: return base
     if variant not in variants: raise ErpError(f"no variant '{variant}'.{suggest(variant, variants)} There are: {', '.join(variants)}.")
@@ -231,7 +242,7 @@ def read_experiment(path, # the YAML file
     try: said = ExperimentFile.model_validate(pick_variant(raw, variant) if isinstance(raw, dict) else raw)
     except ValidationError as e: raise ErpError('\n'.join(f'{path}: {explain(f)}' for f in e.errors())) from None
     parts = dict(said) | {k: with_paths(getattr(said, k), path.parent) for k in ('data', 'collect')}
-    return Experiment(**parts, allowed=allowed or Allowed())
+    return Experiment(**parts, allowed=allowed or Allowed(), folder=str(path.parent.resolve()))
 
 # %% ../nbs/machinery/settings.ipynb #0dc23ce7
 def with_paths(section, # `data` or `collect` of an experiment, or None

@@ -106,8 +106,9 @@ def put_parquet(df, # any frame
     df = df.copy(deep=False); df.attrs = {}
     try: table = pa.Table.from_pandas(df, preserve_index=False)
     except pa.ArrowException as e:
-        raise ErpError(f'{where}: a column that Parquet cannot hold '
-                       f'({"; ".join(map(str, e.args))[:160]}). Make it one type, or drop it.') from None
+        why = '; '.join(map(str, e.args))[:160]
+        raise ErpError(f'{where}: a column that Parquet cannot hold ({why}). '
+                       'Make it one type, or drop it.') from None
     ours = {'erp': json.dumps(dict(metadata))}
     table = table.replace_schema_metadata({**(table.schema.metadata or {}), **ours})
     pq.write_table(table, tmp, compression='zstd')
@@ -151,23 +152,24 @@ def file_name(name, # of a model or a reward model
     "One name, one file name; raises `ErpError` for a name that is a path: absolute, or with `..`"
     parts = re.split(r'[/\\]', name)
     if not name.strip() or {'.', '..'} & {*parts} or re.match(r'[/\\~]|[A-Za-z]:[/\\]', name):
-        raise ErpError(f'{name[:80]!r} cannot be a name: it is empty, or a path. Give it a plain name, '
-                       'and say where it is with `path`.')
+        raise ErpError(f'{name[:80]!r} cannot be a name: it is empty, or a path. '
+                       'Give it a plain name, and say where it is with `path`.')
     text = quote(name, safe='', errors='surrogatepass').replace('~', '%7E')
     text = re.sub(r'^\.|\.$', '%2E', text)
     if len(text) <= longest: return text
     return f'{text[:longest - 34]}%-{hashlib.sha256(text.encode()).hexdigest()[:32]}'
 
 # %% ../nbs/machinery/store.ipynb #abae7ea8
-def file_names(names # of the models of one run, say
+def file_names(names, # of the models of one run, say
+               taken=() # names of files that are there already
               ) -> dict: # name -> its file name
     "A file name for each; raises `ErpError` where two are the same, or differ in capitals only"
-    seen = {}
+    seen = {name.casefold(): name for name in taken}
     for name in names:
         key = file_name(name).casefold()
         if key in seen:
-            raise ErpError(f"the names '{seen[key]}' and '{name}' are the same, or differ in capitals "
-                           'only: on macOS and Windows they would share their files. Rename one.')
+            raise ErpError(f"the name '{name}' is taken: there is '{seen[key]}', and names that differ "
+                           'in capitals only share their files on macOS and Windows. Rename it.')
         seen[key] = name
     return {name: file_name(name) for name in names}
 
@@ -177,7 +179,8 @@ def content(path # a file, a folder, or nothing
     "A digest of what is there; raises `ErpError` where it cannot be read"
     try:
         if path.is_dir():
-            inside = {p.relative_to(path).as_posix(): p for p in sorted(path.rglob('*')) if p.is_file()}
+            inside = [p for p in sorted(path.rglob('*')) if p.is_file()]
+            inside = {p.relative_to(path).as_posix(): p for p in inside}
             hidden = re.compile(r'(^|/)\.').search
             found = {name: content(p) for name, p in inside.items() if not hidden(name)}
             return hashlib.sha256(json.dumps(found).encode()).hexdigest()
@@ -191,7 +194,8 @@ def described(thing): # a path, a module, settings, or made of such
     if isinstance(thing, ModuleType): return described(Path(thing.__file__))
     if isinstance(thing, Path): return ['content', content(thing)]
     if hasattr(thing, 'model_dump'): return described(thing.model_dump())
-    if isinstance(thing, dict): return [[repr(k), described(thing[k])] for k in sorted(thing, key=repr)]
+    if isinstance(thing, dict):
+        return [[repr(k), described(thing[k])] for k in sorted(thing, key=repr)]
     if isinstance(thing, (list, tuple)): return [described(t) for t in thing]
     return thing if isinstance(thing, (str, int, float)) or thing is None else repr(thing)
 
@@ -246,7 +250,7 @@ def lock(folder # made if it is not there
 
 # %% ../nbs/machinery/store.ipynb #fa180f61
 class Shards:
-    "Parquet files, each written at once, that together are one table; in memory if there is no folder"
+    "Parquet files, each written at once, that together are one table; or rows in memory"
     every = 5 # seconds between files
     def __init__(self, folder, # the user's; ours is `shards-<kind>` in it; None: in memory
                  check, # a function that checks a frame of rows before it is written, and gives it back
@@ -270,7 +274,8 @@ def check_about(self: Shards):
     file, how = self.folder/'about.json', 'Take another folder, or remove this one.'
     was = read_json(file)
     if was is None and not self.files(): was = self.about; write_json(was, file)
-    if not isinstance(was, dict): raise ErpError(f'{file}: does not say how the files beside it were made. {how}')
+    if not isinstance(was, dict):
+        raise ErpError(f'{file}: does not say how the files beside it were made. {how}')
     for k in {**was, **self.about}:
         if was.get(k) != self.about.get(k):
             raise ErpError(f'{self.folder}: what is here was made with {k} = {was.get(k)!r}, '
