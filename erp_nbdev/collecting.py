@@ -6,8 +6,9 @@
 __all__ = ['HEAVY', 'UNRELATED', 'first_turn', 'conversation_prompts', 'dataset_files', 'load_prompts', 'needed_by', 'sample_job',
            'as_allowed', 'score_job', 'check_engine', 'check_scorer', 'check_embedding', 'faults_of', 'refuse',
            'check_job', 'pool_rows', 'deep_checks', 'make_check', 'model_files', 'response_key', 'shards_key',
-           'prompt_files', 'make_prompts', 'make_responses', 'make_rewards', 'collected_tables', 'with_rewards',
-           'make_collected', 'kept', 'score_files', 'input_files', 'load_tables', 'make_tables']
+           'prompt_files', 'make_prompts', 'make_responses', 'make_rewards', 'fill_nulls', 'say_nulls',
+           'collected_tables', 'with_rewards', 'make_collected', 'kept', 'score_files', 'input_files', 'load_tables',
+           'make_tables']
 
 # %% ../nbs/machinery/collecting.ipynb #b3436d02
 import sys
@@ -22,7 +23,7 @@ from .importing import import_scores
 from .weights import (OWN, check_permitted, function_file, import_vllm, is_function,
                                model_folder)
 from .settings import Allowed
-from .sampling import open_engine, sample
+from .sampling import null_counts, open_engine, sample
 from .rewards import check_reward_model, get_reward_model, score
 from .embedding import get_embedder, minilm_folder
 
@@ -299,13 +300,37 @@ def make_rewards(run, # a Run
     run.stages(todo, experiment.workers, HEAVY)
     return [outputs[0] for _, outputs, *_ in todo.values()]
 
+# %% ../nbs/machinery/collecting.ipynb #f90db7b1
+def fill_nulls(rewards, # the rewards table
+               responses, # the responses table, of the same samples
+               how='worst' # 'worst', 'leave_out' or a number
+              ) -> pd.DataFrame: # rewards
+    "A reward for every null response: the least that its reward model gave, or as the file says"
+    if how == 'leave_out': return rewards
+    null = responses.loc[responses.response.isna(), ['prompt_id', 'model', 'sample']]
+    keys = ['prompt_id', 'model', 'sample']
+    empty = pd.MultiIndex.from_frame(rewards[keys]).isin(pd.MultiIndex.from_frame(null))
+    least = rewards.groupby('reward_model').reward.transform('min') if how == 'worst' else float(how)
+    return rewards.assign(reward=rewards.reward.mask(empty, least))
+
+def say_nulls(rewards, responses, how) -> list: # of lines
+    "Which responses are null, why, and what that earns"
+    counts = null_counts(responses)
+    least = rewards.groupby('reward_model').reward.min()
+    worst = ', '.join(f'{r:.4g} from {name}' for name, r in least.items())
+    earns = {'leave_out': 'they are left out', 'worst': f'each earns the worst reward: {worst}'}
+    return [f"{line}; {earns.get(how, f'each earns {how:g}' if how not in earns else '')} "
+            f'(collect.null_reward: {how})' for line in counts]
+
 # %% ../nbs/machinery/collecting.ipynb #4a2b2e6e
 def collected_tables(run, experiment, responses, rewards) -> Tables: # from the files of the stages before
     "The score table of a collection, with the reward models that the experiment asks for"
     read = lambda files, kind: pd.concat([read_table(run/f, kind) for f in files], ignore_index=True)
     pool = read_pool(experiment.collect.pool)
-    tables = Tables(read_table(run/'tables/prompts.parquet', 'prompts'), read(rewards, 'rewards'),
-                    pool[[c for c in ('model', *COSTS) if c in pool]], read(responses, 'responses'))
+    answers, marks, how = read(responses, 'responses'), read(rewards, 'rewards'), experiment.collect.null_reward
+    for line in say_nulls(marks, answers, how): run.say(line)
+    tables = Tables(read_table(run/'tables/prompts.parquet', 'prompts'), fill_nulls(marks, answers, how),
+                    pool[[c for c in ('model', *COSTS) if c in pool]], answers)
     return with_rewards(tables, experiment)
 
 
@@ -330,7 +355,7 @@ def make_collected(run, # a Run
         rewards = make_rewards(run, experiment, responses)
         inputs = [run/f for f in (*responses, *rewards, 'tables/prompts.parquet')]
         files = [f'tables/{f}' for f in ('responses.parquet', 'rewards.parquet', 'pool.yaml')]
-        run.stage('tables', [inputs, Path(c.pool), experiment.reward_models, package_code()], files,
+        run.stage('tables', [inputs, Path(c.pool), experiment.reward_models, c.null_reward, package_code()], files,
                   lambda: collected_tables(run, experiment, responses, rewards).write(run/'tables'))
 
 # %% ../nbs/machinery/collecting.ipynb #0d5be6e5

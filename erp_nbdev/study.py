@@ -5,13 +5,15 @@
 # %% auto #0
 __all__ = ['study_files', 'RUN_FILES', 'mean_auroc', 'split_metrics', 'split_study', 'split_summary', 'plot_splits', 'records',
            'save_metrics', 'OverSplits', 'StudyMetrics', 'metrics_files', 'read_metrics', 'compare', 'metrics_frame',
-           'compare_r2', 'headline', 'make_embeddings', 'notebook', 'own_kernels', 'in_thread', 'execute', 'to_html',
-           'study_parameters', 'study_depends', 'study_job', 'studies_todo', 'note_finished', 'make_studies',
-           'write_report', 'make_report', 'provenance', 'do_studies', 'run_studies', 'run_experiment']
+           'compare_r2', 'headline', 'make_embeddings', 'notebook', 'own_kernels', 'in_thread', 'execute', 'in_html',
+           'show', 'plain_names', 'to_html', 'study_parameters', 'study_depends', 'study_job', 'studies_todo',
+           'note_finished', 'make_studies', 'write_report', 'make_report', 'provenance', 'do_studies', 'run_studies',
+           'run_experiment']
 
 # %% ../nbs/10_study.ipynb #b3436d02
 import itertools, json, os, platform, sys, threading, warnings
 from concurrent.futures import Future
+from html import escape
 from datetime import datetime, timezone
 from importlib import metadata
 from pathlib import Path
@@ -252,6 +254,24 @@ def execute(name, # 'reward_model' or 'report'
         if e.ename == 'ErpError': raise ErpError(e.evalue) from None
         raise RuntimeError(f'{out}: a cell failed with {e.ename}: {e.evalue}') from e
     finally: [end_group(k.provisioner.pid) for k in kernels.all if k.has_kernel]
+
+# %% ../nbs/10_study.ipynb #245e4887
+def in_html(text, # HTML, with {names} of what is put in
+            **values
+           ) -> str: # HTML
+    "A line with values put in, each of them escaped, and none of it taken for mathematics"
+    shown = text.format(**{k: escape(str(v)) for k, v in values.items()})
+    return f'<p class="tex2jax_ignore mathjax_ignore">{shown}</p>'
+
+def show(text, **values): # as for `in_html`
+    "Display a line of a study or a report"
+    from IPython.display import HTML, display
+    display(HTML(in_html(text, **values)))
+
+def plain_names():
+    "Let pictures and tables show names as they are: `$` begins no formula"
+    plt.rcParams['text.parse_math'] = False
+    pd.options.display.html.use_mathjax = False
 
 # %% ../nbs/10_study.ipynb #027d7fe9
 def to_html(path # an executed notebook
