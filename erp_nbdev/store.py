@@ -51,7 +51,7 @@ def load_parquet(path, # a Parquet file
                 ) -> pd.DataFrame: # with the file's metadata in `attrs`
     "Read a Parquet file as it is"
     table = pq.read_table(path, columns=columns)
-    df = table.to_pandas()
+    df = table.to_pandas(integer_object_nulls=True) # else ids beside a null lose their last digits
     df.attrs = json.loads((table.schema.metadata or {}).get(b'erp', b'{}'))
     return df
 
