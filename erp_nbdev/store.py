@@ -123,7 +123,7 @@ def load_parquet(path, # a Parquet file
                 ) -> pd.DataFrame: # with the file's metadata in `attrs`
     "Read a Parquet file as it is"
     table = pq.read_table(path, columns=columns)
-    df, ours = table.to_pandas(), (table.schema.metadata or {}).get(b'erp', b'{}')
+    df, ours = table.to_pandas(integer_object_nulls=True), (table.schema.metadata or {}).get(b'erp', b'{}')
     try: df.attrs = dict(json.loads(ours))
     except (ValueError, TypeError): df.attrs = {}      # somebody else's note of the same name
     return df
