@@ -71,13 +71,14 @@ def plan(experiment: Annotated[str, typer.Argument(help='An experiment file, or 
 
 # %% ../nbs/12_command.ipynb #886964f8
 @app.command('import')
-def import_(scores: Annotated[Path, typer.Argument(help='A .csv, .parquet, .jsonl or .json file of scores.')],
+def import_(scores: Annotated[Path, typer.Argument(help='A file of scores (.csv, .tsv, .jsonl, .json, .parquet, .xlsx, perhaps .gz), or a folder of logs.')],
             folder: Annotated[Path, typer.Argument(help='Where to write the tables.')],
-            form: Annotated[Optional[str], typer.Option(help='long, wide, records or question_scores; a look at the file decides unless given.')] = None,
+            form: Annotated[Optional[str], typer.Option(help='long, wide, records, question_scores, lm_eval or inspect; a look at the file decides unless given.')] = None,
             pool: Annotated[Optional[Path], typer.Option(help='A YAML file with the cost of each model.')] = None,
-            reward_model: Annotated[str, typer.Option(help='What to call the scores, where the file does not say.')] = 'reward'):
+            reward_model: Annotated[str, typer.Option(help='What to call the scores, where the file does not say.')] = 'reward',
+            models: Annotated[Optional[str], typer.Option(help='Which columns of a wide file are models, with commas between.')] = None):
     "Turn a file of scores into prompts, rewards and a pool."
-    tables = import_scores(scores, form, pool, reward_model)
+    tables = import_scores(scores, form, pool, reward_model, models.split(',') if models else None, typer.echo)
     tables.write(folder)
     missing = int(tables.rewards.reward.isna().sum())
     typer.echo(f'{folder}: {len(tables.prompts)} prompts, {len(tables.pool)} models, {len(tables.rewards)} rewards ({missing} not scored)')
@@ -89,12 +90,14 @@ def fit(tables: Annotated[Path, typer.Argument(help='A folder of tables (see `er
         reward_model: Annotated[Optional[str], typer.Option(help='Which rewards; needed if the table has several.')] = None,
         embedder: Annotated[str, typer.Option(help='hashing, minilm, or a sentence-transformers name.')] = 'minilm',
         alpha: Annotated[Optional[float], typer.Option(min=0, help="Plain ridge probes with this penalty, the paper's way, instead of shrunken ones.")] = None,
-        cost: Annotated[str, typer.Option(help="Which cost of the pool: params_b, price or call_price.")] = 'params_b',
+        cost: Annotated[Optional[str], typer.Option(help='Which cost of the pool: call_price, price (of tokens) or params_b; the first that is known of every model unless given.')] = None,
+        models: Annotated[Optional[str], typer.Option(help='Which columns of a file are models, with commas between.')] = None,
         seed: Annotated[int, typer.Option(help='Seeds the split of the held-out check.')] = 0):
     "Fit a router on a score table, and say on held-out prompts what it is worth."
     from erp_nbdev.embedding import get_embedder
     from erp_nbdev.evaluation import fit_router
-    table = Tables.read(tables) if tables.is_dir() else import_scores(tables)
+    named = models.split(',') if models else None
+    table = Tables.read(tables) if tables.is_dir() else import_scores(tables, models=named, say=typer.echo)
     router, held_out = fit_router(table, get_embedder(embedder), reward_model, alpha=alpha, cost=cost, seed=seed)
     typer.echo(held_out)
     router.save(out)

@@ -7,7 +7,8 @@ __all__ = ['FEW', 'oracle_value', 'regret', 'split_rewards', 'split_oracle_value
            'SameModel', 'RandomPolicy', 'PermutedPolicy', 'CategoryBest', 'Oracle', 'bootstrap_interval',
            'complete_rows', 'policy_rewards', 'gap_recovered', 'routing_summary', 'verdict', 'frontier_lams',
            'pareto_mask', 'policy_points', 'evaluate_policies', 'points_frame', 'plot_frontier', 'hypervolume',
-           'nondecreasing_hull', 'aiq', 'frontier_figures', 'win_shares', 'plot_win_shares', 'fit_router', 'fit_all']
+           'nondecreasing_hull', 'aiq', 'frontier_figures', 'win_shares', 'plot_win_shares', 'say_cost', 'fit_router',
+           'fit_all']
 
 # %% ../nbs/09_evaluation.ipynb #b3436d02
 from typing import Protocol
@@ -17,7 +18,7 @@ from .tables import routing_data
 from .embedding import embed_prompts
 from .probes import ExpectedRewardProbes
 from .shrinkage import fit_shrunk
-from .routing import Router, call_cost, cost_adjusted_choice, frontier, known_cost, pool_cost
+from .routing import UNITS, Router, best_cost, call_cost, cost_adjusted_choice, frontier, known_cost, pool_cost
 
 # %% ../nbs/09_evaluation.ipynb #1427b826
 def oracle_value(
@@ -456,6 +457,16 @@ def plot_win_shares(
     fig.legend(*axes[0, 0].get_legend_handles_labels(), frameon=False, loc='outside upper right', ncols=2)
     return fig
 
+# %% ../nbs/09_evaluation.ipynb #776e1afc
+def say_cost(pool, by, # pool table, and 'call_price', 'price' or 'params_b'
+             costs # [M] cost of a call
+            ) -> str: # a line
+    "Which cost a router weighs, in which unit; or that it cannot weigh any"
+    unknown = ', '.join(pool.model[~np.isfinite(costs)])
+    if not unknown: return f'Cost: {by}, in {UNITS[by]}; a budget is in {UNITS[by]} too.'
+    return (f'Cost: {by} is not known for {unknown}, so --lam and --budget will not work. '
+            'Give a pool with a price or parameters for every model.')
+
 # %% ../nbs/09_evaluation.ipynb #e844ece4
 FEW = 100 # training prompts
 
@@ -463,17 +474,19 @@ def fit_router(tables, # a score table
                embedder, # from `get_embedder`
                reward_model=None, # whose rewards; needed if there are several
                alpha=None, # penalty of plain ridge probes, the paper's; None: shrunken probes (chapter 07)
-               cost='params_b', # the pool's column that is a model's cost
+               cost=None, # 'call_price', 'price' or 'params_b'; the best known one (`best_cost`) unless given
                seed=0, # of the held-out split
                cache=None # an `EmbeddingCache`, or None
               ): # -> (Router fitted on all prompts, text that says what it is worth)
     "A router from a table of scores, chosen for a range of λ, with what it earned on held-out prompts at λ = 0; raises `ErpError` for a single model"
     data = routing_data(tables, embed_prompts(tables.prompts, embedder, cache), reward_model, seed)
-    (train, test), costs, plain = data.halves(), call_cost(data.pool, cost), ExpectedRewardProbes(alpha=1. if alpha is None else alpha)
+    by = cost or best_cost(data.pool) or 'params_b'
+    (train, test), costs, plain = data.halves(), call_cost(data.pool, by), ExpectedRewardProbes(alpha=1. if alpha is None else alpha)
     more = {} if alpha is not None else {'shrunk ERP': fit_shrunk(train, costs).predict(test.X)}
     summary = routing_summary(train, test, plain.fit(train.X, train.Y).predict(test.X), costs, more=more)
     says = summary[['reward', 'low', 'high']].round(3).to_string() + '\n\n' + '\n'.join(verdict(summary, p) for p in ('ERP', *more))
     if len(train.X) < FEW: says += f'\n{len(train.X)} training prompts are few: below {FEW} routers lose to the best single model about as often as not (benchmarks/README.md, training_cost.py).'
+    says += '\n' + say_cost(data.pool, by, costs)
     if nulls := int(tables.rewards.reward.isna().sum()): says += f'\n{nulls} of {len(tables.rewards)} rewards are null (not scored) and were left out.'
     return Router(*fit_all(data, alpha, embedder, costs)), says
 
