@@ -87,7 +87,7 @@ def long_from_wide(df, # a column for the prompt, and one of scores per model
         raise ErpError(f"no column '{absent[0]}'.{suggest(absent[0], df.columns)} There are {list(df.columns)}.")
     models = models or [c for c, reason in why.items() if not reason]
     if not models: raise ErpError(f'the wide table has no column of scores; found {list(df.columns)}, expected one per model.')
-    left = [f'{c} ({reason})' for c, reason in why.items() if reason and c not in models and c not in about]
+    left = [f'{c} ({reason or "not named"})' for c, reason in why.items() if c not in models and c not in about]
     say(f'taken for models: {", ".join(map(str, models))}' + (f'; not: {", ".join(left)}' if left else ''))
     paid = {m: f'{m}|total_cost' for m in models if f'{m}|total_cost' in df}
     one = lambda m: described(df).assign(model=m, reward=as_numbers(df[m], f"column '{m}'"),
