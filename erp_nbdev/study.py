@@ -166,6 +166,7 @@ def metrics_frame(metrics, # of one reward model, from `read_metrics`
     if 'models' not in metrics or not isinstance(metrics.get(part), (list, dict)):
         raise ErpError(f"{metrics['reward_model']}: its metrics have no table '{part}'. Do `erp run` again.")
     df = pd.DataFrame(metrics[part]).drop(columns='index', errors='ignore')
+    df = df.apply(lambda c: c.astype(float) if c.isna().all() else c)   # null throughout is NaN
     df.attrs['models'] = metrics['models']
     return df
 
