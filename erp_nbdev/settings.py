@@ -15,6 +15,7 @@ from typing import Literal, get_args
 from pydantic import BaseModel, ConfigDict, Field, model_validator, field_validator, ValidationError
 from .errors import ErpError, suggest
 from .files import read_yaml
+from .endpoint import redact
 
 # %% ../nbs/machinery/settings.ipynb #2cc3b210
 class SamplingSettings(BaseModel):
@@ -203,7 +204,8 @@ def explain(fault # one of pydantic's error dicts
         return f"unknown key '{where}'.{suggest(fault['loc'][-1], known)} Known there: {', '.join(known)}."
     if fault['type'] == 'missing': return f"'{where}' is missing. Add it."
     if fault['type'] == 'value_error': return f"'{where}': {fault['ctx']['error']}."
-    return f"'{where}': got {brief(fault['input'])}; {fault['msg'][0].lower() + fault['msg'][1:]}."
+    got = redact({str(fault['loc'][-1]) if fault['loc'] else '': fault['input']})
+    return f"'{where}': got {brief(next(iter(got.values())))}; {fault['msg'][0].lower() + fault['msg'][1:]}."
 
 # %% ../nbs/machinery/settings.ipynb #cffe108a
 QUICK = dict(routing=dict(splits=3, zooter=False)) # what `--quick` changes, whatever the experiment

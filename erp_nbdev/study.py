@@ -26,6 +26,7 @@ from .store import (Run, atomic_write, content, digest, file_name, file_names, p
                              package_file, read_json, write_json)
 from .tables import Tables, read_table, write_table
 from .workers import end_group, quiet_threads
+from .endpoint import redact
 from .embedding import EmbeddingCache, embed_prompts, get_embedder
 from .probes import r2_table
 from .pairwise import auroc, pair_labels
@@ -372,7 +373,7 @@ def provenance(experiment # an Experiment
     asked = json.dumps(experiment.model_dump(), default=str).replace(root, '')
     inputs = {str(p).removeprefix(root): content(p) for p in input_files(experiment)}
     machine = dict(system=platform.system(), processor=platform.machine(), cores=os.cpu_count())
-    return dict(experiment=json.loads(asked), inputs=inputs, python=platform.python_version(), machine=machine,
+    return dict(experiment=redact(json.loads(asked)), inputs=inputs, python=platform.python_version(), machine=machine,
                 versions={p: version(p) for p in packages},
                 finished=datetime.now(timezone.utc).isoformat(timespec='seconds'))
 
