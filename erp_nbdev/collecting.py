@@ -107,6 +107,8 @@ def as_allowed(reward_model, # RewardModelSettings
               ) -> dict: # arguments of `get_reward_model`
     "A reward model as the file asks for it, with what the user allows; raises `ErpError` for more"
     which, options = reward_model.path or reward_model.name, reward_model.options
+    for own in ('which', 'name', 'folder', 'allow_code', 'allow_env'):
+        if own in options: raise ErpError(f"{reward_model.name}: '{own}' is no option that a file may set. Remove it.")
     check_permitted(reward_model.name, options, allowed.code)
     if is_function(which): more = dict(folder=folder, allow_code=allowed.code)
     else: more = dict(allow_env=allowed.env) if which == 'judge' else {}
