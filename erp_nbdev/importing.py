@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['ROLES', 'KEPT', 'ABOUT', 'GRADES', 'OBJECTS', 'FORMS', 'roles_of', 'as_numbers', 'counts_rows', 'why_no_model',
-           'described', 'long_from_wide', 'long_from_objects', 'from_lm_eval', 'from_inspect', 'read_logs',
-           'guess_form', 'read_scores', 'cell_prompt', 'tidy_long', 'import_scores', 'tables_from_long']
+           'described', 'long_from_wide', 'long_from_objects', 'from_lm_eval', 'from_inspect', 'rows_of_log',
+           'read_logs', 'guess_form', 'read_scores', 'cell_prompt', 'tidy_long', 'import_scores', 'tables_from_long']
 
 # %% ../nbs/machinery/importing.ipynb #b3436d02
 import ast, json
@@ -132,6 +132,13 @@ def from_inspect(log # a JSON log
                              reward_model=scorer, reward=GRADES.get(value, value) if isinstance(value, str) else value))
     return rows
 
+def rows_of_log(file) -> list: # of long rows; empty for another kind of file
+    "What one log says"
+    if file.name.startswith('samples_') and suffix(file) == '.jsonl':
+        return [from_lm_eval(row, file.parent.name) for row in load(file).to_dict('records')]
+    log = parse_json(read_text(file), file) if suffix(file) == '.json' else None
+    return from_inspect(log) if isinstance(log, dict) and 'eval' in log else []
+
 def read_logs(path # a file, or a folder of them
              ) -> list: # of long rows; empty where it holds no logs
     "The logs of an examiner"
@@ -139,11 +146,10 @@ def read_logs(path # a file, or a folder of them
     files = sorted(p for p in path.rglob('*') if p.is_file()) if path.is_dir() else [path]
     rows = []
     for file in files:
-        if file.name.startswith('samples_') and suffix(file) == '.jsonl':
-            rows += [from_lm_eval(r, file.parent.name) for r in load(file).to_dict('records')]
-        elif suffix(file) == '.json':
-            log = parse_json(read_text(file), file)
-            if isinstance(log, dict) and 'eval' in log: rows += from_inspect(log)
+        try: rows += rows_of_log(file)
+        except (TypeError, AttributeError, LookupError) as e:
+            raise ErpError(f'{file}: not a log as lm-evaluation-harness or inspect_ai writes it '
+                           f'({type(e).__name__}: {str(e)[:80]}).') from None
     return rows
 
 # %% ../nbs/machinery/importing.ipynb #c5e79630
