@@ -141,7 +141,7 @@ def check_engine(engine, # EngineSettings
                  allowed=Allowed() # what the user allows the file
                 ):
     "Can this model be asked? Raises `ErpError` if not; loads no weights"
-    own = dict(engine.options, revision=row.get('revision'))
+    own = dict(engine.options, engine=engine.kind, revision=row.get('revision'))
     check_permitted(row['model'], own, allowed.code)
     if engine.kind == 'vllm' and not engine.ray: import_vllm()
     open_engine(engine, row, base, allowed.env).encode([prompt], settings)

@@ -231,13 +231,16 @@ class SentenceTransformerEmbedder(TransformerEmbedder):
     "Any model in the format of sentence-transformers"
     def find(self, revision): # gives (folder, revision)
         if self.trust: check_trust(self.name, revision)
-        return model_folder(self.name, revision, code=self.trust)
+        folder, found = model_folder(self.name, revision, code=self.trust)
+        pickles = [p for p in folder.rglob('pytorch_model*.bin') if not any(p.parent.glob('*.safetensors'))]
+        if pickles: raise ErpError(f'{self.name}: {pickles[0].name} is a pickle, a format that can hold code. Save the model as safetensors.')
+        return folder, found
 
     def load(self, folder): # sets the model up; gives its window in tokens
         import torch
         from sentence_transformers import SentenceTransformer
-        self.model = SentenceTransformer(str(folder), device=self.device, trust_remote_code=self.trust, local_files_only=not self.trust,
-                                         model_kwargs=dict(dtype=getattr(torch, self.dtype)))
+        self.model = SentenceTransformer(str(folder), device=self.device, trust_remote_code=self.trust, local_files_only=True,
+                                         model_kwargs=dict(dtype=getattr(torch, self.dtype), use_safetensors=True))
         for m in inner_models(self.model): check_buffers(m, self.name)
         self.tokenizer = self.model.tokenizer
         self.pooling, self.unit = describe_pooling(self.model)

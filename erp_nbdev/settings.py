@@ -22,7 +22,7 @@ class SamplingSettings(BaseModel):
     "How responses are drawn, whoever draws them"
     model_config = ConfigDict(extra='forbid', frozen=True)
     max_tokens: int = Field(ge=1)             # most new tokens of a response
-    n: int = Field(32, ge=1)                  # K, samples per prompt
+    n: int = Field(32, ge=1, le=100_000)      # K, samples per prompt
     temperature: float = Field(1., ge=0)      # 0 takes the likeliest token, always
     top_p: float = Field(1., gt=0, le=1)      # draw from the likeliest tokens that hold this much probability
     seed: int = 0                             # from which every sample's own seed is derived
@@ -87,7 +87,7 @@ class SplitSettings(Section):
 # %% ../nbs/machinery/settings.ipynb #cd2c4590
 class ProbeSettings(Section):
     "How the probes are fitted"
-    alpha: float = Field(1., ge=0)           # ridge penalty
+    alpha: float = Field(1., ge=0, allow_inf_nan=False)         # ridge penalty
     alphas: list[float] | None = None        # candidates; each model takes the best by leave-one-out on train
     penalty: Literal['sum', 'mean'] = 'sum'  # which reading of eq. (3): alpha beside the sum of squares or their mean
     fit_intercept: bool = True               # is there a constant term?
@@ -96,7 +96,7 @@ class ProbeSettings(Section):
 class RoutingSettings(Section):
     "How routing is judged"
     cost: Literal['params_b', 'price', 'call_price'] = 'params_b' # which column of the pool is a model's cost
-    splits: int = Field(20, ge=1)            # how many split seeds the intervals rest on
+    splits: int = Field(20, ge=1, le=10_000)          # how many split seeds the intervals rest on
     zooter: bool = True                      # train the Zooter baseline too? It needs torch
 
 # %% ../nbs/machinery/settings.ipynb #55fa4536
@@ -241,9 +241,12 @@ def read_experiment(path, # the YAML file
     "Read and check an experiment file; raises `ErpError` that lists every fault"
     path = Path(path)
     raw = read_yaml(path)
-    try: said = ExperimentFile.model_validate(pick_variant(raw, variant) if isinstance(raw, dict) else raw)
-    except ValidationError as e: raise ErpError('\n'.join(f'{path}: {explain(f)}' for f in e.errors())) from None
-    parts = dict(said) | {k: with_paths(getattr(said, k), path.parent) for k in ('data', 'collect')}
+    try:
+        try: said = ExperimentFile.model_validate(pick_variant(raw, variant) if isinstance(raw, dict) else raw)
+        except ValidationError as e: raise ErpError('\n'.join(f'{path}: {explain(f)}' for f in e.errors())) from None
+    except RecursionError: raise ErpError(f'{path}: a value in it refers to itself. Write it out.') from None
+    try: parts = dict(said) | {k: with_paths(getattr(said, k), path.parent) for k in ('data', 'collect')}
+    except (ValueError, OSError) as e: raise ErpError(f'{path}: a path in it cannot be one ({e}).') from None
     return Experiment(**parts, allowed=allowed or Allowed(), folder=str(path.parent.resolve()))
 
 # %% ../nbs/machinery/settings.ipynb #0dc23ce7
