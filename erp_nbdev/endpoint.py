@@ -6,7 +6,7 @@
 __all__ = ['SECRET_NAME', 'SECRET_SHAPES', 'OPENAI', 'PROVIDERS', 'TOO_LONG', 'FILTERED', 'QUOTA', 'LATER', 'REFUSALS',
            'MEANINGS', 'TELLING', 'UNSUPPORTED', 'LASTING', 'OURS', 'TWINS', 'dice', 'NULLS', 'redact', 'is_local',
            'tidy_url', 'usual_key', 'check_key', 'find_key', 'kind_of', 'room_in', 'words_of', 'quote', 'EndpointError',
-           'wait_in', 'refused_parameter', 'as_dict', 'as_list', 'read_json', 'joined', 'text_of', 'choice_of',
+           'wait_in', 'refused_parameter', 'as_dict', 'list_in', 'json_in', 'joined', 'text_of', 'choice_of',
            'choices_of', 'count_of', 'from_thread', 'EndpointWarning', 'Endpoint', 'cause_of', 'Unanswered']
 
 # %% ../nbs/machinery/endpoint.ipynb #ccf98d64
@@ -169,9 +169,9 @@ def refused_parameter(body, # JSON of the complaint
 
 # %% ../nbs/machinery/endpoint.ipynb #da5e2671
 def as_dict(x): return x if isinstance(x, dict) else {}
-def as_list(x): return x if isinstance(x, list) else []
+def list_in(x): return x if isinstance(x, list) else []
 
-def read_json(text): # None where it is none
+def json_in(text): # None where it is none
     "JSON, of any depth and with any number in it"
     try: return json.loads(text)
     except (ValueError, RecursionError): return None
@@ -181,8 +181,8 @@ def joined(text # a stream of events
           ) -> dict: # as the reply would have been; None where it breaks off
     "Put the pieces of a streamed reply together"
     lines = [line[5:].strip() for line in text.split('\n') if line.startswith('data:')]
-    chunks, choices, whole = [as_dict(read_json(line)) for line in lines], {}, '[DONE]' in lines
-    for c in [as_dict(c) for chunk in chunks for c in as_list(chunk.get('choices'))]:
+    chunks, choices, whole = [as_dict(json_in(line)) for line in lines], {}, '[DONE]' in lines
+    for c in [as_dict(c) for chunk in chunks for c in list_in(chunk.get('choices'))]:
         one = choices.setdefault(str(c.get('index')), dict(index=c.get('index'), message=dict(content=''), finish_reason=None))
         piece = as_dict(c.get('delta')).get('content') or c.get('text')
         if isinstance(piece, str): one['message']['content'] += piece
@@ -196,7 +196,7 @@ def joined(text # a stream of events
 def text_of(content): # a string, or a list of parts; None: no text
     "The text of a message"
     if isinstance(content, str): return content
-    parts = [p if isinstance(p, str) else as_dict(p).get('text') for p in as_list(content)]
+    parts = [p if isinstance(p, str) else as_dict(p).get('text') for p in list_in(content)]
     parts = [p for p in parts if isinstance(p, str)]
     return ''.join(parts) if parts else None
 
@@ -215,7 +215,7 @@ def choice_of(choice # of a reply
 def choices_of(reply # a dict
               ) -> list: # of (text, finish_reason), in the server's order; bad ones left out
     "What all choices say; raises `EndpointError` where there is none"
-    choices = as_list(reply.get('choices'))
+    choices = list_in(reply.get('choices'))
     index = [as_dict(c).get('index') for c in choices]
     if all(type(i) is int for i in index) and len(set(index)) == len(index): choices = sorted(choices, key=lambda c: c['index'])
     said = [one for c in choices if (one := choice_of(c)) is not None]
@@ -341,7 +341,7 @@ def understand(self: Endpoint, status, headers, data, sent) -> dict: # the reply
     charset = re.search(r'charset=["\']?([\w-]+)', headers.get('content-type', ''))
     try: text = data.decode(charset[1] if charset else 'utf-8-sig', 'replace')
     except LookupError: text = data.decode('utf-8-sig', 'replace')
-    reply = joined(text) if text.lstrip().startswith('data:') else read_json(text)
+    reply = joined(text) if text.lstrip().startswith('data:') else json_in(text)
     reply = reply[0] if isinstance(reply, list) and reply and isinstance(reply[0], dict) else reply
     good = 200 <= status < 300
     if good and isinstance(reply, dict) and (reply.get('choices') or not reply.get('error')): return reply

@@ -7,8 +7,7 @@ __all__ = ['study_files', 'RUN_FILES', 'mean_auroc', 'split_metrics', 'split_stu
            'save_metrics', 'OverSplits', 'StudyMetrics', 'metrics_files', 'read_metrics', 'compare', 'metrics_frame',
            'compare_r2', 'headline', 'make_embeddings', 'notebook', 'own_kernels', 'in_thread', 'execute', 'in_html',
            'show', 'plain_names', 'to_html', 'study_parameters', 'study_depends', 'study_job', 'studies_todo',
-           'note_finished', 'make_studies', 'write_report', 'make_report', 'provenance', 'do_studies', 'run_studies',
-           'run_experiment']
+           'note_finished', 'make_studies', 'write_report', 'make_report', 'provenance', 'do_studies', 'run_experiment']
 
 # %% ../nbs/10_study.ipynb #b3436d02
 import itertools, json, os, platform, sys, threading, warnings
@@ -390,15 +389,6 @@ def do_studies(run, # a Run, held
     make_embeddings(run, experiment)
     make_studies(run, experiment)
     write_json(provenance(experiment), run/'provenance.json')
-
-def run_studies(experiment, # an Experiment
-                runs='runs', # the folder that runs are kept in
-                say=print # told, in a line, what each stage does
-               ) -> Path: # the folder of the run
-    "All of an experiment but its report: tables, embeddings, one study per reward model"
-    run = Run(Path(runs)/experiment.name, say)
-    with run.held(): do_studies(run, experiment)
-    return run.folder
 
 # %% ../nbs/10_study.ipynb #49110b1f
 def run_experiment(experiment, # an Experiment
