@@ -17,7 +17,7 @@ weights, a Bradley–Terry fit per prompt, of our models instead of ten tiers of
 pair: RoRF's, 25 trees. SVM: LLMRouter's, a classifier of which model is best; of those that tie, the one that is better on the training half.
 CARROT: its kNN regressors, k per model by squared error; with one cost per model its cost regressor is a constant. Zooter: as in the chapter on
 routing. Shrunk ERP and `guessed category` (best model of the category that a logistic regression names) alone see the categories of the training
-prompts; `ERP, shrunk, no categories` is told none and finds kinds by itself.
+prompts; `ERP, shrunk, no categories` is told none and finds clusters by itself.
 """
 import argparse, os, time
 for name in ('OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS'): os.environ.setdefault(name, '1')
@@ -33,11 +33,12 @@ from erp_nbdev.probes import ExpectedRewardProbes, factorise, solve
 from erp_nbdev.routing import call_cost, frontier
 from erp_nbdev.evaluation import CategoryBest, complete_rows, split_oracle_value
 from erp_nbdev.zooter import Zooter
-from erp_nbdev.shrinkage import ShrunkProbes, stratified_folds
+from erp_nbdev.shrinkage import ShrunkProbes, make_folds
 from erp_nbdev.tables import Tables, routing_data
 
 EMBEDDED = (HERE := Path(__file__).resolve().parent).parent/'tests_data/embedded'
 SLOW = {'random forest per pair': 5, 'MLP': 5}    # on how many splits, at most
+PENALTIES = 3000., 1000., 300., 100., 30., 10., 3., 1.
 COLUMNS = ['table', 'seed', 'method', 'reward', 'best_single', 'gain', 'fit_s', 'decide_us', 'cost_ratio']
 
 def pay(P, Y): return Y[np.arange(len(Y)), P.argmax(1)].mean()
@@ -47,7 +48,7 @@ def pick(candidates, X, Y, folds):
     return candidates(X, Y)[earned.argmax()]
 def ridges(X, Y):
     f = factorise(X)
-    return [lambda Z, coef=coef, b=b: Z @ coef.T + b for coef, b in (solve(f, Y, a) for a in ShrunkProbes().alphas)]
+    return [lambda Z, coef=coef, b=b: Z @ coef.T + b for coef, b in (solve(f, Y, a) for a in PENALTIES)]
 def neighbours(X, Y):
     def predict(Z, k): return Y[np.argpartition(-(Z @ X.T), k - 1, axis=1)[:, :k]].mean(1)
     return [partial(predict, k=min(k, len(X))) for k in (80, 40, 20, 10, 5)]
@@ -149,7 +150,7 @@ def one_split(name, data, grouped, seed, done):
     train, test = data.split(seed).halves()
     X, Y, Z, T = train.X.astype(float), train.Y.to_numpy(), test.X.astype(float), test.Y.to_numpy()
     c, groups, cost, best = train.categories.astype(str), train.groups if grouped else None, call_cost(data.pool), Y.mean(0).argmax()
-    folds = stratified_folds(np.unique(c, return_inverse=True)[1], 5, np.random.default_rng(seed), groups)
+    folds = make_folds(np.unique(c, return_inverse=True)[1], groups, 5, seed)
     unit, single = unit_of(data), T[:, best].mean()
     def row(method, reward, P=None, fit_s=np.nan, us=np.nan):
         f = None if P is None or not np.isfinite(cost).all() else frontier(P, cost, T)

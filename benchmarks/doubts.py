@@ -3,9 +3,9 @@
     python benchmarks/doubts.py [--splits 10] [--out benchmarks/results] [TABLE…]
 
 Coverage: which share of the test half's rewards lies in the 90 % intervals, over all models and for the model where it is least, and which share of the
-test prompts is called unfamiliar. Unseen categories: one category is left out of training (at most 1,500 prompts of the others) and half of it judged;
+test prompts is flagged as out of distribution (OOD). Unseen categories: one category is left out of training (at most 1,500 prompts of the others) and half of it judged;
 beside it the same with its other half among them. Gains over the model that was best on the training prompts, in thousandths as in `comparison.py`,
-with everything followed (`familiar=1`) and as it comes (.99: unfamiliar prompts get the models' means); two choices of prompts for each category.
+with the flag and without it (`ood_share=0`), always routed (`sure=0`); two choices of prompts for each category.
 """
 import argparse, os
 for name in ('OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS'): os.environ.setdefault(name, '1')
@@ -21,7 +21,7 @@ def coverage(name, data, grouped, splits):
         probes = ShrunkProbes().fit(train.X, train.Y, train.categories, train.groups if grouped else None)
         low, high = probes.predict_interval(test.X)
         inside = ((test.Y.to_numpy() >= low) & (test.Y.to_numpy() <= high)).mean(0)
-        yield dict(table=name, seed=seed, covered=inside.mean(), least=inside.min(), width=(high - low).mean()/data.Y.to_numpy().std(), unfamiliar=probes.unfamiliar(test.X).mean())
+        yield dict(table=name, seed=seed, covered=inside.mean(), least=inside.min(), width=(high - low).mean()/data.Y.to_numpy().std(), ood=probes.out_of_distribution(test.X).mean())
 
 def unseen(name, data, seeds=2, most=1500):
     Y, unit = data.Y.to_numpy(), unit_of(data)
@@ -31,10 +31,10 @@ def unseen(name, data, seeds=2, most=1500):
             inside, others = rng.permutation(np.flatnonzero(own)), rng.permutation(np.flatnonzero(~own))
             test, half, n = inside[:len(inside)//2], inside[len(inside)//2:], min(len(others), most)
             for how, some in {'unseen': others[:n], 'seen': np.r_[others[:n - len(half)], half]}.items():
-                fits = {f: ShrunkProbes(familiar=f).fit(data.X[some], Y[some], data.categories[some]) for f in (1, .99)}
+                fits = {f: ShrunkProbes(sure=0, ood_share=f).fit(data.X[some], Y[some], data.categories[some]) for f in (0, .02)}
                 stay = Y[test][:, Y[some].mean(0).argmax()].mean()
-                yield dict(table=name, seed=seed, category=kind, how=how, unfamiliar=fits[.99].unfamiliar(data.X[test]).mean(),
-                           **{f'gain, {label}': 1000*(pay(fits[f].predict(data.X[test]), Y[test]) - stay)/unit for f, label in ((1, 'all followed'), (.99, 'as it comes'))})
+                yield dict(table=name, seed=seed, category=kind, how=how, ood=fits[.02].out_of_distribution(data.X[test]).mean(),
+                           **{f'gain, {label}': 1000*(pay(fits[f].predict(data.X[test]), Y[test]) - stay)/unit for f, label in ((0, 'all followed'), (.02, 'OOD flag'))})
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)

@@ -28,7 +28,7 @@ from erp_nbdev.settings import read_experiment
 from erp_nbdev.probes import ExpectedRewardProbes, r_squared
 from erp_nbdev.routing import call_cost
 from erp_nbdev.evaluation import CategoryBest
-from erp_nbdev.shrinkage import ShrunkProbes, stratified_folds
+from erp_nbdev.shrinkage import ShrunkProbes, make_folds
 from comparison import HERE, read
 
 BELIEFS = {'parameters': ('#D55E00', 's'), 'mean dollars': ('#CC79A7', '^'), 'prompt known': ('#56B4E9', 'D'), 'predicted': ('#0072B2', 'o')}
@@ -95,7 +95,7 @@ def purchases(half, tokens, fixed, price, budgets, groups, seed, ledger):
     X, Z, Y, T, c = train.X.astype(float), test.X.astype(float), train.Y.to_numpy(), test.Y.to_numpy(), train.categories.astype(str)
     (D, E), best, at, size = [(fixed + tokens*price)[i] for i in sides], Y.mean(0).argmax(), np.flatnonzero(~half.train), call_cost(half.pool)
     probes = ShrunkProbes().fit(X, train.Y, c, inside); S, U = probes.out_of_fold_, probes.predict(Z)
-    folds = stratified_folds(np.unique(c, return_inverse=True)[1], 5, np.random.default_rng(seed), inside)
+    folds = make_folds(np.unique(c, return_inverse=True)[1], inside, 5, seed)
     guess = guess_tokens(X, tokens[half.train], Z, folds)
     def always(cost): return [np.tile(cost, (len(d), 1)) for d in (D, E)]
     believed = {'parameters': always(size*D.mean()/size.mean()), 'mean dollars': always(D.mean(0)),

@@ -111,7 +111,7 @@ def why(row # a row of `Router.route`
     each = '\n'.join(f"  {'→' if m == row['model'] else ' '} {m:32} {r:8.3f}" for m, r in predicted.items())
     ahead = f", {row['margin']:.3f} ahead of {row['runner_up']} after cost" if row['runner_up'] else ''
     cost = f"cost {row['cost']:g} a call" if math.isfinite(row['cost']) else 'cost not known'
-    far = '\n    unlike any prompt learned from, so by what the models earn on average' if row['unfamiliar'] else ''
+    far = '\n    out of distribution (unlike all prompts learned from), so by what the models earn on average' if row['ood'] else ''
     return f"{row['prompt'][:100]}\n{each}\n    {row['model']}: expected reward {row['predicted']:.3f}, {cost}{ahead}{far}"
 
 # %% ../nbs/12_command.ipynb #1d030ea5

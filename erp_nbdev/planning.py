@@ -220,9 +220,9 @@ def preflight(experiment, # an Experiment
     return faults | faults_of(dict(disk=(check_disk, dict(whole, folder=folder))))
 
 # %% ../nbs/machinery/planning.ipynb #d6ebc46d
-NOISE = 1.                # rho: the variance of one sample, in units of what the vector cannot tell
-RATE = .55                # c: how fast the rest of the gain comes
-BREAK_EVEN = (15, 22, 35) # n0, in effective prompts: the easiest reward model, one between, the hardest
+NOISE = 1.5               # rho: the variance of one sample, in units of what the vector cannot tell
+RATE = .45                # c: how fast the rest of the gain comes
+BREAK_EVEN = (7, 20, 29) # n0, in effective prompts: the easiest reward model, one between, the hardest
 MEASURED = 2000           # the most training prompts in the fit
 
 def effective_prompts(n, # training prompts
@@ -291,7 +291,8 @@ def plan_rule(n, # training prompts
              ) -> list: # of lines
     "The rule of thumb of the chapter on the cost of training, in the numbers of an experiment"
     now, *points = (100*max(0, gain_share(*size)[1]) for size in ((n, k), (2*n, k), (n, 2*k)))          # below break-even there is none
-    return ['Rule of thumb: prompts before samples. N of them with K samples each teach about what N/(1 + 1/K) would with endless samples.',
+    return ['Rule of thumb: prompts before samples. N of them with K samples each teach about '
+            f'what N/(1 + {NOISE:g}/K) would with endless samples.',
             f'{n:,} of the {prompts:,} prompts are for training. With {k} sample{"s"*(k > 1)} of each they count as {effective_prompts(n, k):,.0f}, '
             f'on the {part_of_curve(n, k)} part of the curve: twice the prompts would add {points[0] - now:.0f} points of the gain, twice the samples {points[1] - now:.0f}.',
             '', rule_table(rule_sizes(n, k), models), '', within(n),

@@ -10,10 +10,10 @@ __all__ = ['UNITS', 'call_cost', 'best_cost', 'pool_cost', 'check_scores', 'cost
 import numpy as np, pandas as pd
 from dataclasses import dataclass
 from fastcore.basics import patch
-import erp_nbdev.shrinkage # noqa: F401 a saved router may have these probes, and load_probes must know them
 from .errors import ErpError
 from .embedding import check_texts, identity_of, restore_embedder
 from .probes import load_probes, save_probes
+from .shrinkage import ShrunkProbes
 
 # %% ../nbs/08_routing.ipynb #ebfb0560
 def call_cost(
@@ -233,21 +233,32 @@ def route_vectors(self:Router,
     X, # [n, d] prompt vectors, made by the router's embedder
     lam=None, # λ ≥ 0; the router's own when None
     budget=None, # instead of λ: largest mean cost per call
-) -> pd.DataFrame: # columns model, predicted, cost, runner_up, margin, unfamiliar, and predicted:NAME for each model
+) -> pd.DataFrame: # columns model, predicted, cost, runner_up, margin, ood, and predicted:NAME for each model
     "Choose a model for each vector"
     lam = self.lambda_for(lam, budget)
     X, d = np.asarray(X), self.probes.n_features_in_
-    if X.ndim != 2 or X.shape[1] != d: raise ErpError(f'vectors {X.shape}: the probes expect [prompts, {d}]; use the embedder they were fitted with')
-    scores = np.asarray(self.probes.predict(X), float).reshape(len(X), -1)
-    i, rows, models = cost_adjusted_choice(scores, by := self.cost_for(lam), lam), np.arange(len(scores)), np.array(self.models, object)
-    value = scores - lam*by
-    others = np.where(np.arange(len(models)) == i[:, None], -np.inf, value)
-    second = others.argmax(1)
-    alone = len(models) == 1
-    out = pd.DataFrame(dict(model=models[i], predicted=scores[rows, i], cost=self.cost[i], runner_up=None if alone else models[second],
-                            margin=np.nan if alone else (value[rows, i] - value[rows, second]).clip(min=0),
-                            unfamiliar=self.probes.unfamiliar(X) if hasattr(self.probes, 'unfamiliar') else False))
-    out = out.join(pd.DataFrame(scores, columns=[f'predicted:{m}' for m in self.models]))
+    if X.ndim != 2 or X.shape[1] != d:
+        raise ErpError(f'vectors {X.shape}: the probes expect [prompts, {d}]; '
+                       'use the embedder they were fitted with')
+    shrunk = isinstance(self.probes, ShrunkProbes)            # they know what routing at λ is worth
+    scores = self.probes.predict(X, lam) if shrunk else self.probes.predict(X)
+    ood = self.probes.out_of_distribution(X) if shrunk else np.zeros(len(X), bool)
+    return self.as_table(np.asarray(scores, float).reshape(len(X), -1), ood, lam)
+
+@patch
+def as_table(self:Router,
+    scores, # [n, M] predictions
+    ood, # bool [n]: which prompts are out of distribution
+    lam, # λ ≥ 0
+) -> pd.DataFrame: # as from `route_vectors`
+    "Choices, and what they rest on"
+    by, rows, models = self.cost_for(lam), np.arange(len(scores)), np.array(self.models, object)
+    i, value, alone = cost_adjusted_choice(scores, by, lam), scores - lam*by, len(models) == 1
+    second = np.where(np.arange(len(models)) == i[:, None], -np.inf, value).argmax(1)
+    ahead = (value[rows, i] - value[rows, second]).clip(min=0)
+    out = dict(model=models[i], predicted=scores[rows, i], cost=self.cost[i],
+               runner_up=None if alone else models[second], margin=np.nan if alone else ahead, ood=ood)
+    out = pd.DataFrame(out | {f'predicted:{m}': s for m, s in zip(self.models, scores.T)})
     out.attrs['lam'] = float(lam)
     return out
 
@@ -257,7 +268,7 @@ def route(self:Router,
     prompts, # a list or column of prompts, or a table with a column `prompt`
     lam=None, # λ ≥ 0; the router's own when None
     budget=None, # instead of λ: largest mean cost per call
-) -> pd.DataFrame: # columns prompt, model, predicted, cost, runner_up, margin, unfamiliar, and predicted:NAME for each model
+) -> pd.DataFrame: # columns prompt, model, predicted, cost, runner_up, margin, ood, and predicted:NAME for each model
     "Choose a model for each prompt; raises `ErpError` without prompts or embedder"
     texts = check_texts(prompts)
     if not texts: raise ErpError('route takes at least one prompt, got an empty list')

@@ -6,7 +6,7 @@
 __all__ = ['LAMBDAS', 'ALPHAS', 'group_sums', 'differences', 'mean_known', 'prompt_effects', 'random_effects', 'model_means',
            'find_clusters', 'nearest', 'discriminant', 'Groups', 'find_groups', 'Effects', 'fit_effects',
            'probabilities', 'prompt_gains', 'mean_gain', 'cut', 'unseen', 'fees', 'ShrunkProbes', 'own_distances',
-           'make_folds', 'probability', 'starts', 'members', 'error_quantile', 'fit_shrunk']
+           'coarse', 'make_folds', 'probability', 'starts', 'members', 'error_quantile', 'fit_shrunk']
 
 # %% ../nbs/07_shrinkage.ipynb #a8be95a3
 import warnings
@@ -93,7 +93,7 @@ def model_means(D # float [n, M]: differences, NaN = not known
     kept = (between + 1e-300)/(between + noise + 1e-300)
     return mean*kept/kept.max()
 
-# %% ../nbs/07_shrinkage.ipynb #9cd95eff
+# %% ../nbs/07_shrinkage.ipynb #3e8af755
 def find_clusters(X, # float [n, d]: a vector per prompt
                   sizes, # numbers of clusters; one larger than a fifth of the prompts is left out
                   partitions=2, # random starts for each
@@ -101,7 +101,7 @@ def find_clusters(X, # float [n, d]: a vector per prompt
                   most=4000 # prompts that are looked at
                  ) -> list: # of centres, [k, d] for each partition
     "Partitions of the prompts by k-means"
-    sizes = [k for k in dict.fromkeys(sizes) if 5*k <= len(X) for _ in range(partitions)]
+    sizes = [k for k in sorted(set(sizes)) if 5*k <= len(X) for _ in range(partitions)]
     if len(X) > most: X = X[np.random.default_rng(seed).choice(len(X), most, replace=False)]
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')                   # fewer distinct prompts than clusters
@@ -233,7 +233,7 @@ def fees(D, # float [n, M]: differences
     if cost is None or np.ptp(cost) == 0 or not np.isfinite(cost).all(): return []
     return [lam*np.nanstd(D)/np.ptp(cost)*np.asarray(cost, float) for lam in LAMBDAS]
 
-# %% ../nbs/07_shrinkage.ipynb #0d13b474
+# %% ../nbs/07_shrinkage.ipynb #496ceb4a
 class ShrunkProbes(RegressorMixin, BaseEstimator):
     "Expected rewards, their differences between models shrunk, and followed where that pays"
     def __init__(self,
@@ -241,7 +241,7 @@ class ShrunkProbes(RegressorMixin, BaseEstimator):
                  clusters=(8, 16, 32, 64), # how many; more than a fifth of the prompts are left out
                  partitions=2, # random starts for each of them
                  folds=5, # on how many folds the gain is measured
-                 ood_share=.01, # share of prompts like these that may be flagged OOD; 0: none
+                 ood_share=.02, # share of prompts like these that may be flagged OOD; 0: none
                  random_state=0 # seeds folds and clusters
                 ):
         self.sure, self.clusters, self.partitions, self.folds = sure, clusters, partitions, folds
@@ -299,20 +299,23 @@ def _checked(self: ShrunkProbes, X, y, categories, groups, cost): # as for `fit`
     self.digest_ = training_digests(X, Y)
     return X, Y, cost
 
-# %% ../nbs/07_shrinkage.ipynb #49c56345
+# %% ../nbs/07_shrinkage.ipynb #3a346d06
 def own_distances(X, # float [n, d]: the training vectors
                   groups, # `Groups` of them
                   centres # of the partitions
                  ) -> np.ndarray: # [n]
     "Mean squared distance to the nearest centre, as if the prompt had not been there"
-    found, square = np.zeros(len(X)), (X**2).sum(1)
-    for at, c in zip(groups.members, centres):
+    found, square, J = np.zeros(len(X)), (X**2).sum(1), coarse(groups.sizes, len(X))
+    for at, c in zip(groups.members[:J], centres):
         m = np.bincount(at, minlength=len(c))[at]
         distance = square - 2*np.einsum('nd,nd->n', X, c[at]) + (c**2).sum(1)[at]
-        found += distance*(m/np.maximum(m - 1, .5))**2/len(centres)
+        found += distance*(m/np.maximum(m - 1, .5))**2/J
     return found
 
-# %% ../nbs/07_shrinkage.ipynb #eb33d275
+def coarse(sizes, n): # numbers of clusters, increasing, and of prompts → how many partitions are coarse
+    return sum(k <= max(8, n/25) for k in sizes)
+
+# %% ../nbs/07_shrinkage.ipynb #d5541119
 ALPHAS = 1000., 300., 100., 30., 10., 3., 1., .3 # ridge penalties to choose from
 
 @patch
@@ -327,7 +330,7 @@ def _learn(self: ShrunkProbes, X, Y, category, group, cost): # nothing empty; gr
     alpha = ALPHAS[loo_path(f, y, ALPHAS)[:, 0].argmin()]
     self._keep(fit_effects(groups, D), groups.discriminant, solve(f, y, alpha), X, centres)
     self.far_ = None
-    if centres and self.ood_share:
+    if coarse(groups.sizes, len(X)) and self.ood_share:
         self.far_ = float(np.quantile(own_distances(X, groups, centres), 1 - self.ood_share))
     self._keep_errors(Y, y - loo_residuals(f, y, alpha) + (P if self.worth_.any() else mean))
 
@@ -390,18 +393,19 @@ def _keep(self: ShrunkProbes, e, guess, line, X, centres): # `Effects`, discrimi
     self.cluster_sizes_ = [len(c) for c in centres]
     vars(self).pop('_stacked', None)                          # of an earlier fit
 
-# %% ../nbs/07_shrinkage.ipynb #d64ca86c
+# %% ../nbs/07_shrinkage.ipynb #9e459423
 @patch
 def _look(self: ShrunkProbes, X): # float64 [n, d]
-    "Scores of clusters [n, K], logits of categories [n, C] and distances [n]"
+    "Scores of clusters [n, K], logits of categories [n, C], distances [n] if they matter"
     if not hasattr(self, '_stacked'):
         W = np.concatenate([self.cluster_coef_, self.category_coef_])
         b = np.r_[self.cluster_intercept_, self.category_intercept_]
         self._stacked = W.T.astype(np.float32), b.astype(np.float32)
     W, b = self._stacked
     S, K = X.astype(np.float32) @ W + b, len(self.cluster_coef_)
-    if not K: return S[:, :0], S, np.zeros(len(X))
-    top = np.maximum.reduceat(S[:, :K], starts(self.cluster_sizes_), axis=1)
+    if self.far_ is None: return S[:, :K], S[:, K:], None
+    J = coarse(self.cluster_sizes_, self.n_prompts_)
+    top = np.maximum.reduceat(S[:, :K], starts(self.cluster_sizes_), axis=1)[:, :J]
     return S[:, :K], S[:, K:], (X**2).sum(1) - 2*top.mean(1)
 
 def starts(sizes): # of the partitions → where each begins

@@ -8,21 +8,31 @@ __all__ = ['SamePrompts']
 # %% ../../nbs/beyond/1_training_cost.ipynb #ed7e3d3d
 import numpy as np
 from fastcore.basics import patch
-from ..errors import ErpError
-from ..shrinkage import ShrunkProbes, candidate_predictions, familiar_distance, nearest_neighbours
+from ..probes import factorise, solve
+from ..shrinkage import (ShrunkProbes, coarse, cut, differences, find_clusters, find_groups, fit_effects,
+                                 make_folds, nearest, own_distances, probabilities, unseen)
 
 # %% ../../nbs/beyond/1_training_cost.ipynb #9f052cb8
 class SamePrompts:
-    "Plain and shrunken probes for many tables of rewards of the same prompts: what depends on the vectors alone is learned once"
+    "Plain and shrunken probes, always routed, for many tables of rewards of the same prompts"
     def __init__(self, X, # float [n, d]: vectors to learn from
                  categories, # [n]: the category of each
-                 new # float [m, d]: vectors to predict for
+                 new, # float [m, d]: vectors to predict for
+                 ood_share=0 # of the training prompts, as for `ShrunkProbes`; 0: no prompt is flagged
                 ):
-        X, new, self.probes = np.asarray(X, float), np.asarray(new, float), ShrunkProbes()
-        self.cut = self.probes._cut(X, np.unique(np.asarray(categories, str), return_inverse=True)[1])
-        self.vectors, self.size = self.cut.whole, self.probes._sizes(len(X))
-        self.look, far = self.vectors.transform(new), familiar_distance(self.vectors, self.probes.familiar)
-        self.strange = np.zeros(len(new), bool) if far is None else nearest_neighbours(new, X[self.vectors.kept])[1][:, 0] > far
+        self.X, self.new, self.probes = np.asarray(X, float), np.asarray(new, float), ShrunkProbes()
+        self.category = np.unique(np.asarray(categories, str), return_inverse=True)[1]
+        p, self.f = self.probes, factorise(self.X)
+        self.centres = find_clusters(self.X, p.clusters, p.partitions, p.random_state)
+        self.groups = find_groups(self.X, self.category, self.centres)
+        self.guess = probabilities(self.groups.discriminant, self.new)
+        self.members = [nearest(self.new, c) for c in self.centres]
+        asked = list(zip(self.members, self.centres))[:coarse(self.groups.sizes, len(self.X))]
+        self.far = np.zeros(len(self.new), bool)                   # out of distribution
+        if asked and ood_share:
+            distance = np.mean([((self.new - c[at])**2).sum(1) for at, c in asked], 0)
+            own = own_distances(self.X, self.groups, self.centres)
+            self.far = distance > np.quantile(own, 1 - ood_share)
 
 # %% ../../nbs/beyond/1_training_cost.ipynb #ac6fbac7
 @patch
@@ -30,16 +40,25 @@ def plain(self: SamePrompts, Y, # float [n, M]: rewards, none missing
           alpha=1. # ridge penalty
          ) -> np.ndarray: # [m, M]
     "What `ExpectedRewardProbes` predict for the new vectors"
-    Y, f = np.asarray(Y, float), self.vectors.f
-    return Y.mean(0) + self.look[2] @ (f.B.T @ (Y - Y.mean(0)) / (f.s[:, None] + alpha))
+    coef, intercept = solve(self.f, np.asarray(Y, float), alpha)
+    return self.new @ coef.T + intercept
 
 # %% ../../nbs/beyond/1_training_cost.ipynb #84e8bb17
 @patch
 def shrunk(self: SamePrompts, Y # float [n, M]: rewards, NaN = not sampled
-          ) -> np.ndarray: # [m, M]: differences; each row adds up to 0
-    "The differences between models that `ShrunkProbes` predict for the new vectors; raises `ErpError` for a prompt without any reward"
-    Y = np.asarray(Y, float)
-    if (empty := np.isnan(Y).all(1)).any(): raise ErpError(f'Y: row {empty.argmax()} has no reward at all; expected one at least. Leave the prompt out.')
-    weights, pieces, _, _ = self.probes._weigh(self.cut, Y)
-    P, _ = candidate_predictions(pieces, self.look, **self.size)
-    return np.where(self.strange[:, None], pieces.mean, sum(np.tensordot(w, P[name], 1) for name, w in weights.items()))
+          ) -> np.ndarray: # [m, M]: differences
+    "The differences between models that `ShrunkProbes(sure=0, ood_share=…)` predict for the new vectors"
+    effects = fit_effects(self.groups, differences(np.asarray(Y, float), self.category)[1])
+    return np.where(self.far[:, None], effects.mean, effects.predict(self.guess, self.members))
+
+@patch
+def believed(self: SamePrompts, Y # float [n, M]: rewards, NaN = not sampled
+            ) -> tuple: # gain over the best single model, out of fold, and its standard error
+    "What `ShrunkProbes` believe that routing earns"
+    if not hasattr(self, 'parts'):
+        folds = make_folds(self.category, None, self.probes.folds, self.probes.random_state)
+        self.parts = cut(self.X, self.category, self.centres, folds)
+    D = differences(np.asarray(Y, float), self.category)[1]
+    P, mean = unseen(self.parts, D)
+    self.probes._measure(P, D, mean, None, None)
+    return self.probes.gain_[0], self.probes.gain_se_[0]
