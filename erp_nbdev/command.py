@@ -90,6 +90,8 @@ def fit(tables: Annotated[Path, typer.Argument(help='A folder of tables (see `er
         reward_model: Annotated[Optional[str], typer.Option(help='Which rewards; needed if the table has several.')] = None,
         embedder: Annotated[str, typer.Option(help='hashing, minilm, or a sentence-transformers name.')] = 'minilm',
         alpha: Annotated[Optional[float], typer.Option(min=0, help="Plain ridge probes with this penalty, the paper's way, instead of shrunken ones.")] = None,
+        group: Annotated[Optional[str], typer.Option(help='A column of the prompts whose equal values are one piece of evidence, such as the puzzle of which a prompt is a variation.')] = None,
+        sure: Annotated[Optional[float], typer.Option(min=0, max=.999, help='How probable it must be that routing pays, else the best single model is always called; 0 routes in any case.')] = None,
         cost: Annotated[Optional[str], typer.Option(help='Which cost of the pool: call_price, price (of tokens) or params_b; the first that is known of every model unless given.')] = None,
         models: Annotated[Optional[str], typer.Option(help='Which columns of a file are models, with commas between.')] = None,
         seed: Annotated[int, typer.Option(help='Seeds the split of the held-out check.')] = 0):
@@ -98,7 +100,7 @@ def fit(tables: Annotated[Path, typer.Argument(help='A folder of tables (see `er
     from erp_nbdev.evaluation import fit_router
     named = models.split(',') if models else None
     table = Tables.read(tables) if tables.is_dir() else import_scores(tables, models=named, say=typer.echo)
-    router, held_out = fit_router(table, get_embedder(embedder), reward_model, alpha=alpha, cost=cost, seed=seed)
+    router, held_out = fit_router(table, get_embedder(embedder), reward_model, alpha, group, sure, cost, seed)
     typer.echo(held_out)
     router.save(out)
     typer.echo(f'\nSaved {out}, fitted on all {len(table.prompts)} prompts. Try: erp route "Your prompt" --router {out}')
@@ -124,9 +126,12 @@ def route(prompt: Annotated[list[str], typer.Argument(help='One prompt or severa
     "Which model should answer this prompt? Shows what each is expected to earn."
     from erp_nbdev.routing import Router
     prompts = [line.rstrip('\n') for line in sys.stdin if line.strip()] if prompt == ['-'] else prompt
-    choices = Router.load(router).route(prompts, lam=lam, budget=budget)
+    loaded = Router.load(router)
+    choices = loaded.route(prompts, lam=lam, budget=budget)
     if json: return typer.echo(choices.to_json(orient='records', lines=True).strip())
     typer.echo('\n\n'.join(why(row) for _, row in choices.iterrows()))
+    said = loaded.verdict(choices.attrs['lam'])
+    if said.startswith('not worth'): typer.echo(f'\nThis router: {said}')
 
 # %% ../nbs/12_command.ipynb #2ad29743
 @app.command()

@@ -130,13 +130,13 @@ class CategoryBest(ScorePolicy):
         Y, # [n, M] their mean rewards; NaN where not sampled
     ):
         "Average the rewards of each category"
-        self.means_ = pd.DataFrame(np.asarray(Y, float)).groupby(np.asarray(categories, str)).mean()
+        Y = pd.DataFrame(np.asarray(Y, float))
+        self.means_, self.overall_ = Y.groupby(np.asarray(categories, str)).mean(), Y.mean()
         return self
     def scores(self, X, categories=None):
         if categories is None: raise ErpError('CategoryBest needs the category of every prompt; pass categories=')
-        unseen = sorted(set(map(str, categories)) - set(self.means_.index))
-        if unseen: raise ErpError(f"no training prompt in category {', '.join(map(repr, unseen))}: put at least one there, or leave the category out")
-        return self.means_.loc[np.asarray(categories, str)].to_numpy()
+        means = self.means_.fillna(self.overall_).reindex(np.asarray(categories, str))
+        return means.fillna(self.overall_).to_numpy()             # a category not seen: by all prompts
 
 # %% ../nbs/09_evaluation.ipynb #bc85e11f
 class Oracle(ScorePolicy):
@@ -474,28 +474,34 @@ def fit_router(tables, # a score table
                embedder, # from `get_embedder`
                reward_model=None, # whose rewards; needed if there are several
                alpha=None, # penalty of plain ridge probes, the paper's; None: shrunken probes (chapter 07)
+               group=None, # column of the prompts whose equal values are one piece of evidence
+               sure=None, # how probable it must be that routing pays; the default of `ShrunkProbes` unless given
                cost=None, # 'call_price', 'price' or 'params_b'; the best known one (`best_cost`) unless given
                seed=0, # of the held-out split
                cache=None # an `EmbeddingCache`, or None
               ): # -> (Router fitted on all prompts, text that says what it is worth)
     "A router from a table of scores, chosen for a range of λ, with what it earned on held-out prompts at λ = 0; raises `ErpError` for a single model"
-    data = routing_data(tables, embed_prompts(tables.prompts, embedder, cache), reward_model, seed)
+    data = routing_data(tables, embed_prompts(tables.prompts, embedder, cache), reward_model, seed, group)
     by = cost or best_cost(data.pool) or 'params_b'
     (train, test), costs, plain = data.halves(), call_cost(data.pool, by), ExpectedRewardProbes(alpha=1. if alpha is None else alpha)
-    more = {} if alpha is not None else {'shrunk ERP': fit_shrunk(train, costs).predict(test.X)}
+    how = {} if sure is None else dict(sure=sure)
+    more = {} if alpha is not None else {'shrunk ERP': fit_shrunk(train, costs, **how).predict(test.X)}
     summary = routing_summary(train, test, plain.fit(train.X, train.Y).predict(test.X), costs, more=more)
     says = summary[['reward', 'low', 'high']].round(3).to_string() + '\n\n' + '\n'.join(verdict(summary, p) for p in ('ERP', *more))
     if len(train.X) < FEW: says += f'\n{len(train.X)} training prompts are few: below {FEW} routers lose to the best single model about as often as not (benchmarks/README.md, training_cost.py).'
+    router = Router(*fit_all(data, alpha, embedder, costs, **how))
+    if alpha is None: says += f'\nThe router, fitted on all prompts, {router.verdict()}'
     says += '\n' + say_cost(data.pool, by, costs)
     if nulls := int(tables.rewards.reward.isna().sum()): says += f'\n{nulls} of {len(tables.rewards)} rewards are null (not scored) and were left out.'
-    return Router(*fit_all(data, alpha, embedder, costs)), says
+    return router, says
 
 # %% ../nbs/09_evaluation.ipynb #c5862633
 def fit_all(data, # RoutingData
             alpha, # penalty of plain probes; None: shrunken ones
-            embedder, costs # of the router
+            embedder, costs, # of the router
+            **how # of `ShrunkProbes`
            ) -> tuple: # arguments of `Router`
     "Probes fitted on everything, and what they say of prompts that they had not seen, by which budgets are set"
-    probes = fit_shrunk(data, costs) if alpha is None else ExpectedRewardProbes(alpha=alpha).fit(data.X, data.Y)
+    probes = fit_shrunk(data, costs, **how) if alpha is None else ExpectedRewardProbes(alpha=alpha).fit(data.X, data.Y)
     unseen = probes.out_of_fold_ if alpha is None else probes.loo_predict(data.X, data.Y)
     return probes, data.pool, embedder, 0., costs, unseen

@@ -262,6 +262,14 @@ def as_table(self:Router,
     out.attrs['lam'] = float(lam)
     return out
 
+@patch
+def verdict(self:Router,
+    lam=None, # λ ≥ 0; the router's own when None
+) -> str: # one line; nothing where the probes do not know
+    "Whether routing pays, as it was measured when the probes were fitted"
+    known = isinstance(self.probes, ShrunkProbes)
+    return self.probes.verdict(self.lam if lam is None else lam) if known else ''
+
 # %% ../nbs/08_routing.ipynb #520871e4
 @patch
 def route(self:Router,

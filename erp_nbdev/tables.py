@@ -524,19 +524,25 @@ def select_rewards(tables, # a score table
                    reward_model=None # which one; needed if there is more than one
                   ) -> pd.DataFrame: # its rewards
     "The rewards of one reward model; raises `ErpError` that lists those there are"
-    have = tables.reward_models
+    have, rewards = tables.reward_models, tables.rewards
     if reward_model is None and len(have) == 1: reward_model = have[0]
-    if reward_model not in have: raise ErpError(f"no rewards of reward model {reward_model!r}.{suggest(reward_model, have)} The table has {have}.")
-    return tables.rewards[tables.rewards.reward_model == reward_model]
+    if reward_model is None and rewards.groupby('prompt_id').reward_model.nunique().max() == 1:
+        return rewards.assign(reward_model=', '.join(have))   # a metric for each data set
+    if reward_model not in have:
+        raise ErpError(f"no rewards of reward model {reward_model!r}.{suggest(reward_model, have)} "
+                       f"The table has {have}.")
+    return rewards[rewards.reward_model == reward_model]
 
 # %% ../nbs/00_tables.ipynb #a9afcc50
 def check_sides(category, # category of each prompt
                 split # 'train' or 'test', for each prompt
                ):
-    "Raise `ErpError` for a category that stands on one side only"
-    sides = pd.crosstab(pd.Series(category, name='category'), pd.Series(np.asarray(split), name='split')).reindex(columns=['train', 'test'], fill_value=0)
+    "Raise `ErpError` for a category of two prompts or more that stands on one side only"
+    sides = pd.crosstab(pd.Series(category, name='category'), pd.Series(np.asarray(split), name='split'))
+    sides = sides.reindex(columns=['train', 'test'], fill_value=0)[lambda s: s.sum(axis=1) > 1]
     for c, side in sides.eq(0).stack()[lambda s: s].index:
-        raise ErpError(f"category '{c}' has no prompt on the {side} side of the split; expected some on both. Draw the split anew, or merge categories.")
+        raise ErpError(f"category '{c}' has no prompt on the {side} side of the split; expected some on both. "
+                       'Draw the split anew, or merge categories.')
 
 # %% ../nbs/00_tables.ipynb #315682d5
 def check_scored(R, # rewards [N, M, K]
