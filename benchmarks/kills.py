@@ -9,7 +9,7 @@ lives at most five seconds later, and its memory. At the end every run goes on t
 and metrics, byte by byte, those of the reference?
 Needs psutil, which ipykernel brings along.
 """
-import argparse, hashlib, json, random, signal, subprocess, sys, tempfile, time
+import argparse, hashlib, random, signal, subprocess, sys, tempfile, time
 from pathlib import Path
 import psutil
 

@@ -32,7 +32,7 @@ def group_sums(A, # float [n, M]
     "Column sums, group by group"
     return np.stack([np.bincount(group, weights=column, minlength=G) for column in A.T], 1)
 
-# %% ../nbs/07_shrinkage.ipynb #4623b7cd
+# %% ../nbs/07_shrinkage.ipynb #6c5fc5cb
 def differences(Y, # float [n, M]: rewards, NaN = not sampled
                 category=None, # int [n]: of each prompt
                 rounds=1000 # at most
@@ -40,35 +40,36 @@ def differences(Y, # float [n, M]: rewards, NaN = not sampled
     "What all models share on a prompt, and what tells them apart: equation (1)"
     known = ~np.isnan(Y)
     if known.all(): return Y.mean(1), Y - Y.mean(1, keepdims=True)
-    several = known.sum(1, keepdims=True) > 1
-    if not several.any(): several = known                       # nothing else to go by
     category = np.zeros(len(Y), int) if category is None else category
-    n = group_sums(known*several*1., category, category.max() + 1)
+    own = known.sum(1) > 1                                    # which have an effect of their own
+    used = known & (own[:, None] if own.any() else True)
+    n = group_sums(used*1., category, category.max() + 1)
     mean = np.zeros(n.shape)
     for _ in range(rounds):
-        effect = prompt_effects(Y, mean[category], several.all(1))
-        D = np.where(several, Y - effect[:, None], np.nan)
-        sums, overall = group_sums(np.nan_to_num(D), category, len(n)), mean_known(D)
-        before, mean = mean, np.where(n > 0, sums/np.maximum(n, 1), overall)
+        effect = prompt_effects(Y - mean[category], own, category)
+        D = np.where(used, Y - effect[:, None], np.nan)
+        before, sums = mean, group_sums(np.nan_to_num(D), category, len(n))
+        mean = np.where(n > 0, sums/np.maximum(n, 1), mean_known(D))
         mean = mean - mean.mean(1, keepdims=True)
         if np.abs(mean - before).max() <= 1e-6*np.nanstd(Y): break
     return effect, D
 
-# %% ../nbs/07_shrinkage.ipynb #3f9ccf35
+# %% ../nbs/07_shrinkage.ipynb #5bd0a130
 def mean_known(D # float [n, M], NaN = not known
               ) -> np.ndarray: # [M]; 0 for a column of which nothing is known
     "Column means of what is known"
     return np.nansum(D, 0)/np.maximum((~np.isnan(D)).sum(0), 1)
 
-def prompt_effects(Y, # float [n, M]: rewards, NaN = not sampled
-                   mean, # float [n, M]: mean differences
-                   several # bool [n]: may this prompt have an effect of its own?
+def prompt_effects(left, # float [n, M]: rewards less mean differences, NaN = not sampled
+                   own, # bool [n]: which prompts have an effect of their own
+                   category # int [n]: of the prompts; the others have their category's
                   ) -> np.ndarray: # [n]
-    "What the rewards of each prompt are above the mean differences"
-    left = Y - mean
-    return np.where(several, np.nanmean(left, 1), np.nanmean(left))
+    "The prompts' means, or their categories'"
+    k, sums = (~np.isnan(left)).sum(1), np.nansum(left, 1)
+    of_category = np.bincount(category, sums)/np.maximum(np.bincount(category, k), 1)
+    return np.where(own, sums/np.maximum(k, 1), of_category[category])
 
-# %% ../nbs/07_shrinkage.ipynb #ce742e8a
+# %% ../nbs/07_shrinkage.ipynb #99733132
 def random_effects(D, # float [n, M]: differences, NaN = not known
                    group, # int [n]: which group each prompt is in
                    G # how many groups there are
@@ -77,11 +78,13 @@ def random_effects(D, # float [n, M]: differences, NaN = not known
     known = ~np.isnan(D)
     D = np.where(known, D - mean_known(D), 0)
     n = group_sums(known*1., group, G)
-    mean, N, k = group_sums(D, group, G)/np.maximum(n, 1), n.sum(0), (n > 0).sum(0)
-    within = (known*(D - mean[group])**2).sum(0)/np.maximum(N - k, 1)
-    between = (n*mean**2).sum(0) - (k - 1)*within
-    between = np.maximum(between/np.maximum(N - (n**2).sum(0)/np.maximum(N, 1), 1e-12), 0)
-    return mean*n*between/np.maximum(n*between + within, 1e-300)
+    N, k = n.sum(0), (n > 0).sum(0)
+    mean = group_sums(D, group, G)/np.maximum(n, 1)
+    sigma2 = (known*(D - mean[group])**2).sum(0)/np.maximum(N - k, 1)
+    above = (n*mean**2).sum(0) - (k - 1)*sigma2
+    tau2 = above/np.maximum(N - (n**2).sum(0)/np.maximum(N, 1), 1e-12)
+    tau2 = np.where(N > k, np.maximum(tau2, 0), 0)
+    return mean*n*tau2/np.maximum(n*tau2 + sigma2, 1e-300)
 
 # %% ../nbs/07_shrinkage.ipynb #b89886a6
 def model_means(D # float [n, M]: differences, NaN = not known
@@ -192,15 +195,16 @@ def prompt_gains(P, # float [n, M]: predicted differences
     G = np.where(seen, G, 0)
     return G, np.where(moved, seen*moved.sum()/max(seen.sum(), 1), 1.)
 
-# %% ../nbs/07_shrinkage.ipynb #56c91434
-def mean_gain(G, weights, # [n] each, from `prompt_gains`
+# %% ../nbs/07_shrinkage.ipynb #d2a7f0db
+def mean_gain(G, weights, # float [n] each, from `prompt_gains`; or [k, n], of which the mean is taken
               group=None # int [n]: prompts that are one piece of evidence
              ) -> tuple: # mean gain and its standard error
     "The gain of routing, by prompts that it has not seen"
-    mean = (weights*G).sum()/len(G)
-    E = weights*(G - mean)
+    G, weights = np.atleast_2d(G), np.atleast_2d(weights)
+    mean, n = (weights*G).mean(1, keepdims=True), G.shape[1]
+    E = (weights*(G - mean)).mean(0)
     if group is not None: E = np.bincount(group, weights=E)
-    return mean, np.sqrt((E**2).sum())/len(G)
+    return mean.mean(), np.sqrt((E**2).sum()*len(E)/max(len(E) - 1, 1))/n
 
 # %% ../nbs/07_shrinkage.ipynb #2747215d
 def cut(X, category, centres, # float [n, d]; int [n]; from `find_clusters`, which see no reward
@@ -299,7 +303,7 @@ def _checked(self: ShrunkProbes, X, y, categories, groups, cost): # as for `fit`
     self.digest_ = training_digests(X, Y)
     return X, Y, cost
 
-# %% ../nbs/07_shrinkage.ipynb #3a346d06
+# %% ../nbs/07_shrinkage.ipynb #55fac6cb
 def own_distances(X, # float [n, d]: the training vectors
                   groups, # `Groups` of them
                   centres # of the partitions
@@ -309,13 +313,13 @@ def own_distances(X, # float [n, d]: the training vectors
     for at, c in zip(groups.members[:J], centres):
         m = np.bincount(at, minlength=len(c))[at]
         distance = square - 2*np.einsum('nd,nd->n', X, c[at]) + (c**2).sum(1)[at]
-        found += distance*(m/np.maximum(m - 1, .5))**2/J
+        found += distance*np.where(m > 1, m/np.maximum(m - 1, 1), np.nan)**2/J
     return found
 
 def coarse(sizes, n): # numbers of clusters, increasing, and of prompts → how many partitions are coarse
     return sum(k <= max(8, n/25) for k in sizes)
 
-# %% ../nbs/07_shrinkage.ipynb #d5541119
+# %% ../nbs/07_shrinkage.ipynb #8e8bf4b4
 ALPHAS = 1000., 300., 100., 30., 10., 3., 1., .3 # ridge penalties to choose from
 
 @patch
@@ -331,8 +335,10 @@ def _learn(self: ShrunkProbes, X, Y, category, group, cost): # nothing empty; gr
     self._keep(fit_effects(groups, D), groups.discriminant, solve(f, y, alpha), X, centres)
     self.far_ = None
     if coarse(groups.sizes, len(X)) and self.ood_share:
-        self.far_ = float(np.quantile(own_distances(X, groups, centres), 1 - self.ood_share))
-    self._keep_errors(Y, y - loo_residuals(f, y, alpha) + (P if self.worth_.any() else mean))
+        self.far_ = float(np.nanquantile(own_distances(X, groups, centres), 1 - self.ood_share))
+    expected = y - loo_residuals(f, y, alpha)
+    self._keep_errors(Y - expected - (P if self.worth_[0] else mean), Y)
+    self.out_of_fold_ = expected + (P if self.worth_.any() else mean)
 
 # %% ../nbs/07_shrinkage.ipynb #8123844f
 def make_folds(category, # int [n]: a like share of each in every fold
@@ -354,7 +360,7 @@ def make_folds(category, # int [n]: a like share of each in every fold
         for i, (_, new) in enumerate(split.split(category, category, group)): folds[new] = i
     return folds
 
-# %% ../nbs/07_shrinkage.ipynb #c35dd9d5
+# %% ../nbs/07_shrinkage.ipynb #01078968
 def probability(gain, se): # that the true gain is above 0: equation (5)
     return float(ndtr(gain/se)) if se > 0 else float(gain > 0)
 
@@ -363,11 +369,13 @@ def _measure(self: ShrunkProbes, P, D, best, cost, group): # out of fold, differ
     "Gain, standard error and share routed elsewhere: for reward alone, and at a price"
     def at(fee):
         stay = (best - fee).argmax(1)
-        return *prompt_gains(P - fee, D - fee, stay), (P - fee).argmax(1) != stay
-    free, priced = at(np.zeros(D.shape[1])), [at(fee) for fee in fees(D, cost)]
-    priced = [np.mean(parts, 0) for parts in zip(*priced)] if priced else free
-    measured = [(*mean_gain(G, w, group), moved.mean()) for G, w, moved in (free, priced)]
-    self.gain_, self.gain_se_, self.moved_ = np.array(measured).T
+        G, weights = prompt_gains(P - fee, D - fee, stay)
+        return G, weights, (P - fee).argmax(1) != stay
+    found, free = [], np.zeros(D.shape[1])
+    for prices in ([free], fees(D, cost) or [free]):
+        G, weights, moved = map(np.stack, zip(*map(at, prices)))
+        found.append((*mean_gain(G, weights, group), moved.mean()))
+    self.gain_, self.gain_se_, self.moved_ = np.array(found).T
 
 @patch(as_prop=True)
 def worth_(self: ShrunkProbes): # bool [2]: for reward alone, and at a price
@@ -457,12 +465,11 @@ def out_of_distribution(self: ShrunkProbes, X # float [n, d]: a vector per promp
     X = self._vectors(X)
     return np.zeros(len(X), bool) if self.far_ is None else self._look(X)[2] > self.far_
 
-# %% ../nbs/07_shrinkage.ipynb #aff2306b
+# %% ../nbs/07_shrinkage.ipynb #abe6fc28
 @patch
-def _keep_errors(self: ShrunkProbes, Y, unseen): # rewards, and predictions that have not seen them
-    "How wrong predictions are"
-    self.out_of_fold_ = unseen
-    self.errors_ = np.sort(np.abs(Y - unseen), 0)
+def _keep_errors(self: ShrunkProbes, errors, Y): # out of fold; rewards
+    "How wrong predictions are, and how wrong the averages"
+    self.errors_ = np.sort(np.abs(errors), 0)
     self.deviations_ = np.sort(np.abs(Y - self.averages_), 0)
 
 def error_quantile(errors, # float [n, M]: sizes of errors, sorted, NaN at the end
@@ -485,7 +492,7 @@ def predict_interval(self: ShrunkProbes, X, # float [n, d]: a vector per prompt
     P = self.predict(X)
     return P - half, P + half
 
-# %% ../nbs/07_shrinkage.ipynb #22e86764
+# %% ../nbs/07_shrinkage.ipynb #f3381f1d
 @patch
 def evidence(self: ShrunkProbes) -> pd.DataFrame: # rows: reward alone, a range of prices
     "What routing earned out of fold over the best single model, and whether it is done"
@@ -501,11 +508,12 @@ def verdict(self: ShrunkProbes, lam=0. # the λ that choices will be made by
     "Whether routing pays, in words"
     (g, s, moved), best = self.evidence().iloc[int(lam > 0), :3], self.models_[self.means_.argmax()]
     other = 'the best single model at each price' if lam else f'always {best}'
+    if not moved: return f'not worth routing on this evidence: {other} (no prompt would go elsewhere).'
     said = f'{g:+.3g} ± {s:.2g} over {other}, on {self.n_prompts_:,} prompts left out in turn'
     if self.worth_[int(lam > 0)]: return f'routes: {said}; {moved:.0%} of the prompts go elsewhere'
     more = self.n_prompts_*((ndtri(self.sure)*s/g)**2 - 1) if g > 0 else 0
-    hope = f' If the gain is real, about {more:,.0f} more prompts would show it.' if more else ''
-    return f'not worth routing on this evidence: {other} ({said}).{hope}'
+    hope = f' If the gain is real, about {more:,.0f} more prompts would show it.'
+    return f'not worth routing on this evidence: {other} ({said}).{hope if more > 0 else ""}'
 
 # %% ../nbs/07_shrinkage.ipynb #9b3a0765
 @patch
