@@ -98,8 +98,11 @@ def fit(tables: Annotated[Path, typer.Argument(help='A folder of tables (see `er
     "Fit a router on a score table, and say on held-out prompts what it is worth."
     from erp_nbdev.embedding import get_embedder
     from erp_nbdev.evaluation import fit_router
+    if alpha is not None and sure is not None:
+        raise ErpError('--sure is for shrunken probes, --alpha for plain ones: give one of them.')
     named = models.split(',') if models else None
-    table = Tables.read(tables) if tables.is_dir() else import_scores(tables, models=named, say=typer.echo)
+    table = Tables.read(tables) if tables.is_dir() else import_scores(tables, models=named, say=typer.echo, group=group)
+    if not tables.is_dir() and group: group = 'group'
     router, held_out = fit_router(table, get_embedder(embedder), reward_model, alpha, group, sure, cost, seed)
     typer.echo(held_out)
     router.save(out)

@@ -183,7 +183,8 @@ def guess_form(df # a table as it was read
 def read_scores(path, # the file of scores
                 form=None, # one of `FORMS`; a look at the file decides unless given
                 models=None, # the model columns of a wide table
-                say=lambda line: None # told what was taken for what
+                say=lambda line: None, # told what was taken for what
+                group=None # the column that says which prompts are one piece of evidence
                ) -> pd.DataFrame: # long
     "Read scores in any form; raises `ErpError` where they are not in that form"
     if form not in (None, *FORMS):
@@ -193,6 +194,9 @@ def read_scores(path, # the file of scores
         if form or Path(path).is_dir():
             raise ErpError(f'{path}: no logs of lm_eval or inspect here.')
     df = load(path)
+    if group and group not in df:
+        raise ErpError(f"no column '{group}'.{suggest(group, df.columns)} There are {list(df.columns)}.")
+    if group: df = df.rename(columns={group: 'group'})
     form = form or guess_form(df)
     if form == 'wide': return long_from_wide(df, models, say)
     if form in OBJECTS:
@@ -242,11 +246,12 @@ def import_scores(path, # the file of scores, or a folder of logs
                   pool=None, # a pool file or table; models without costs unless given
                   reward_model='reward', # what to call the scores, where the file does not say
                   models=None, # the model columns of a wide table
-                  say=lambda line: None # told what was taken for what
+                  say=lambda line: None, # told what was taken for what
+                  group=None # the column that says which prompts are one piece of evidence
                  ) -> Tables:
     "Bring scores in any form to the tables of this book; raises `ErpError` where that cannot be"
     if not Path(path).exists(): raise ErpError(f'{path}: no such file. Check the path.')
-    try: long = read_scores(path, form, models, say)
+    try: long = read_scores(path, form, models, say, group)
     except ErpError as e: raise e if str(path) in str(e) else ErpError(f'{path}: {e}') from None
     return tables_from_long(tidy_long(long, path, reward_model), pool)
 

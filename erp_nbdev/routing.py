@@ -240,8 +240,8 @@ def route_vectors(self:Router,
     if X.ndim != 2 or X.shape[1] != d:
         raise ErpError(f'vectors {X.shape}: the probes expect [prompts, {d}]; '
                        'use the embedder they were fitted with')
-    shrunk = isinstance(self.probes, ShrunkProbes)            # they know what routing at λ is worth
-    scores = self.probes.predict(X, lam) if shrunk else self.probes.predict(X)
+    shrunk, priced = isinstance(self.probes, ShrunkProbes), lam > 0 or budget is not None
+    scores = self.probes.predict(X, float(priced)) if shrunk else self.probes.predict(X)
     ood = self.probes.out_of_distribution(X) if shrunk else np.zeros(len(X), bool)
     return self.as_table(np.asarray(scores, float).reshape(len(X), -1), ood, lam)
 
