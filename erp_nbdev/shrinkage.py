@@ -6,7 +6,8 @@
 __all__ = ['LAMBDAS', 'LARGEST', 'ALPHAS', 'group_sums', 'differences', 'mean_known', 'met', 'prompt_effects', 'random_effects',
            'model_means', 'find_clusters', 'nearest', 'discriminant', 'Groups', 'find_groups', 'Effects', 'fit_effects',
            'probabilities', 'prompt_gains', 'mean_gain', 'cut', 'unseen', 'fees', 'ShrunkProbes', 'codes', 'alone',
-           'own_distances', 'coarse', 'make_folds', 'probability', 'starts', 'members', 'error_quantile', 'fit_shrunk']
+           'own_distances', 'without_group', 'coarse', 'make_folds', 'probability', 'starts', 'members',
+           'error_quantile', 'fit_shrunk']
 
 # %% ../nbs/07_shrinkage.ipynb #193d9f40
 import warnings
@@ -337,23 +338,34 @@ def _checked(self: ShrunkProbes, X, y, categories, groups, cost): # as for `fit`
         raise ErpError(f'cost: shape {cost.shape}, expected one for each of {Y.shape[1]} models.')
     return X, Y, names, cost
 
-# %% ../nbs/07_shrinkage.ipynb #2e2074f1
+# %% ../nbs/07_shrinkage.ipynb #7b9d4e1a
 def own_distances(X, # float [n, d]: the training vectors
                   groups, # `Groups` of them
-                  centres # of the partitions
+                  centres, # of the partitions
+                  group=None # int [n]: prompts that must be left out together
                  ) -> np.ndarray: # [n]
     "Mean squared distance to the nearest centre, as if the prompt had not been there"
     found, square, J = np.zeros(len(X)), (X**2).sum(1), coarse(groups.sizes, len(X))
     for at, c in zip(groups.members[:J], centres):
         m = np.bincount(at, minlength=len(c))[at]
-        distance = square - 2*np.einsum('nd,nd->n', X, c[at]) + (c**2).sum(1)[at]
-        found += distance*np.where(m > 1, m/np.maximum(m - 1, 1), np.nan)**2/J
+        if group is None:
+            distance = square - 2*np.einsum('nd,nd->n', X, c[at]) + (c**2).sum(1)[at]
+            found += distance*np.where(m > 1, m/np.maximum(m - 1, 1), np.nan)**2/J
+        else: found += without_group(X, at, c, m, group)/J
     return np.maximum(found, 1e-5*square.mean()) # copies are no nearer than that
+
+def without_group(X, at, c, m, group): # vectors, their clusters, centres, sizes of the clusters, groups
+    "Squared distances to the means of what the clusters hold of other groups; NaN where that is nothing"
+    pair = np.unique(np.c_[at, group], axis=0, return_inverse=True)[1].ravel()
+    size, sums = np.bincount(pair)[pair], np.zeros((pair.max() + 1, X.shape[1]))
+    np.add.at(sums, pair, X)
+    others = (m[:, None]*c[at] - sums[pair])/np.maximum(m - size, 1)[:, None]
+    return np.where(m > size, ((X - others)**2).sum(1), np.nan)
 
 def coarse(sizes, n): # numbers of clusters, increasing, and of prompts → how many partitions are coarse
     return sum(k <= max(8, n/25) for k in sizes)
 
-# %% ../nbs/07_shrinkage.ipynb #597cfb3b
+# %% ../nbs/07_shrinkage.ipynb #1bec236c
 ALPHAS = 1000., 300., 100., 30., 10., 3., 1., .3 # ridge penalties to choose from
 
 @patch
@@ -369,7 +381,9 @@ def _learn(self: ShrunkProbes, X, Y, category, group, cost): # nothing empty; gr
     self._keep(fit_effects(groups, D), groups.discriminant, solve(f, y, alpha), X, centres)
     self.far_ = None
     if coarse(groups.sizes, len(X)) and self.ood_share:
-        self.far_ = float(np.nanquantile(own_distances(X, groups, centres), 1 - self.ood_share))
+        distance = own_distances(X, groups, centres, group)
+        if not np.isnan(distance).all():
+            self.far_ = float(np.nanquantile(distance, 1 - self.ood_share))
     expected = y - loo_residuals(f, y, alpha)
     self._keep_errors(Y - expected - (P if self.worth_[0] else mean), Y)
     self.out_of_fold_ = expected + (P if self.worth_[1] else self.means_)
