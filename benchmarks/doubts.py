@@ -47,6 +47,7 @@ def main():
     args.out.mkdir(parents=True, exist_ok=True); covered, left = pd.DataFrame(covered), pd.DataFrame(left)
     for df, file in ((covered, 'coverage'), (left, 'unseen')): df.to_csv(args.out/f'{file}.csv', index=False, float_format='%.4g')
     print(f'90 % intervals, mean of {args.splits} splits\n', covered.groupby('table', sort=False).mean().drop(columns='seed').round(3).to_string())
+    if not len(left): return
     g = left.groupby(['table', 'how'], sort=False).mean(numeric_only=True).drop(columns='seed')
     worst = left.groupby(['table', 'how', 'category'], sort=False).mean(numeric_only=True).groupby(['table', 'how'], sort=False).min()
     print('unseen categories: means over categories, and the category where most is lost\n', g.join(worst.filter(like='gain').add_prefix('worst ')).round(2).to_string())

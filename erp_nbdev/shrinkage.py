@@ -365,7 +365,7 @@ def without_group(X, at, c, m, group): # vectors, their clusters, centres, sizes
 def coarse(sizes, n): # numbers of clusters, increasing, and of prompts → how many partitions are coarse
     return sum(k <= max(8, n/25) for k in sizes)
 
-# %% ../nbs/07_shrinkage.ipynb #1bec236c
+# %% ../nbs/07_shrinkage.ipynb #17633db1
 ALPHAS = 1000., 300., 100., 30., 10., 3., 1., .3 # ridge penalties to choose from
 
 @patch
@@ -385,6 +385,9 @@ def _learn(self: ShrunkProbes, X, Y, category, group, cost): # nothing empty; gr
         if not np.isnan(distance).all():
             self.far_ = float(np.nanquantile(distance, 1 - self.ood_share))
     expected = y - loo_residuals(f, y, alpha)
+    for new in () if group is None else (folds == k for k in np.unique(folds)): # groups, whole
+        coef, intercept = solve(factorise(X[~new]), y[~new], alpha)
+        expected[new] = X[new] @ coef.T + intercept
     self._keep_errors(Y - expected - (P if self.worth_[0] else mean), Y)
     self.out_of_fold_ = expected + (P if self.worth_[1] else self.means_)
 
