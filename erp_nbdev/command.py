@@ -133,7 +133,7 @@ def route(prompt: Annotated[list[str], typer.Argument(help='One prompt or severa
     choices = loaded.route(prompts, lam=lam, budget=budget)
     if json: return typer.echo(choices.to_json(orient='records', lines=True).strip())
     typer.echo('\n\n'.join(why(row) for _, row in choices.iterrows()))
-    said = loaded.verdict(choices.attrs['lam'])
+    said = loaded.verdict(choices.attrs['lam'] or float(budget is not None))
     if said.startswith('not worth'): typer.echo(f'\nThis router: {said}')
 
 # %% ../nbs/12_command.ipynb #2ad29743

@@ -480,7 +480,7 @@ def fit_router(tables, # a score table
                seed=0, # of the held-out split
                cache=None # an `EmbeddingCache`, or None
               ): # -> (Router fitted on all prompts, text that says what it is worth)
-    "A router from a table of scores, chosen for a range of λ, with what it earned on held-out prompts at λ = 0; raises `ErpError` for a single model"
+    "A router from a table of scores, with what it earned on held-out prompts at λ = 0; raises `ErpError` for a single model"
     data = routing_data(tables, embed_prompts(tables.prompts, embedder, cache), reward_model, seed, group)
     by = cost or best_cost(data.pool) or 'params_b'
     (train, test), costs, plain = data.halves(), call_cost(data.pool, by), ExpectedRewardProbes(alpha=1. if alpha is None else alpha)

@@ -5,7 +5,8 @@
 # %% auto #0
 __all__ = ['ROLES', 'KEPT', 'GRADES', 'OBJECTS', 'FORMS', 'roles_of', 'as_numbers', 'counts_rows', 'why_no_model',
            'prompt_columns', 'long_from_wide', 'long_from_objects', 'from_lm_eval', 'from_inspect', 'rows_of_log',
-           'read_logs', 'guess_form', 'read_scores', 'cell_prompt', 'tidy_long', 'import_scores', 'tables_from_long']
+           'read_logs', 'guess_form', 'with_group', 'long_columns', 'read_scores', 'cell_prompt', 'tidy_long',
+           'import_scores', 'tables_from_long']
 
 # %% ../nbs/machinery/importing.ipynb #b3436d02
 import ast, json
@@ -180,6 +181,23 @@ def guess_form(df # a table as it was read
     if objects: return objects[0]
     return 'long' if {'model', 'reward'} <= set(roles_of(df.columns)) else 'wide'
 
+# %% ../nbs/machinery/importing.ipynb #1c7118f7
+def with_group(df, group): # a table, and the column of what is one piece of evidence, or None
+    "The table with that column under the name `group`; raises `ErpError` where there is none"
+    if not group: return df
+    if group not in df:
+        raise ErpError(f"no column '{group}'.{suggest(group, df.columns)} There are {list(df.columns)}.")
+    return df.rename(columns={group: 'group'})
+
+def long_columns(df, say): # a long table, and who is told what was taken for what
+    "Its columns, under their own names"
+    roles = roles_of(df.columns)
+    renamed = [f'`{c}` is the {role}' for role, c in roles.items() if c != role]
+    if renamed: say(', '.join(renamed))
+    others = [c for c in ('sample', 'reward_model', 'group', 'split') if c in df]
+    return pd.DataFrame({**{r: df[c] for r, c in roles.items()}, **{c: df[c] for c in others}})
+
+# %% ../nbs/machinery/importing.ipynb #6cbdcfab
 def read_scores(path, # the file of scores
                 form=None, # one of `FORMS`; a look at the file decides unless given
                 models=None, # the model columns of a wide table
@@ -193,21 +211,14 @@ def read_scores(path, # the file of scores
         if rows := read_logs(path): return pd.DataFrame(rows, dtype=object)
         if form or Path(path).is_dir():
             raise ErpError(f'{path}: no logs of lm_eval or inspect here.')
-    df = load(path)
-    if group and group not in df:
-        raise ErpError(f"no column '{group}'.{suggest(group, df.columns)} There are {list(df.columns)}.")
-    if group: df = df.rename(columns={group: 'group'})
+    df = load(path).pipe(with_group, group)
     form = form or guess_form(df)
     if form == 'wide': return long_from_wide(df, models, say)
     if form in OBJECTS:
         scores = OBJECTS[form]
         if scores in df: return long_from_objects(df, scores)
         raise ErpError(f"not in the form '{form}': no `{scores}` in {list(df.columns)}.")
-    roles = roles_of(df.columns)
-    renamed = [f'`{c}` is the {role}' for role, c in roles.items() if c != role]
-    if renamed: say(', '.join(renamed))
-    others = [c for c in ('sample', 'reward_model', 'group', 'split') if c in df]
-    return pd.DataFrame({**{r: df[c] for r, c in roles.items()}, **{c: df[c] for c in others}})
+    return long_columns(df, say)
 
 # %% ../nbs/machinery/importing.ipynb #1afb61ad
 def cell_prompt(value # of a cell

@@ -227,24 +227,7 @@ def lambda_for(self:Router,
     if not hasattr(self, 'frontier_'): self.frontier_ = frontier(self.train_predictions, self.cost)
     return lambda_for_budget(self.frontier_, self.cost, budget)
 
-# %% ../nbs/08_routing.ipynb #7ab978a8
-@patch
-def route_vectors(self:Router,
-    X, # [n, d] prompt vectors, made by the router's embedder
-    lam=None, # λ ≥ 0; the router's own when None
-    budget=None, # instead of λ: largest mean cost per call
-) -> pd.DataFrame: # columns model, predicted, cost, runner_up, margin, ood, and predicted:NAME for each model
-    "Choose a model for each vector"
-    lam = self.lambda_for(lam, budget)
-    X, d = np.asarray(X), self.probes.n_features_in_
-    if X.ndim != 2 or X.shape[1] != d:
-        raise ErpError(f'vectors {X.shape}: the probes expect [prompts, {d}]; '
-                       'use the embedder they were fitted with')
-    shrunk, priced = isinstance(self.probes, ShrunkProbes), lam > 0 or budget is not None
-    scores = self.probes.predict(X, float(priced)) if shrunk else self.probes.predict(X)
-    ood = self.probes.out_of_distribution(X) if shrunk else np.zeros(len(X), bool)
-    return self.as_table(np.asarray(scores, float).reshape(len(X), -1), ood, lam)
-
+# %% ../nbs/08_routing.ipynb #0aae653d
 @patch
 def as_table(self:Router,
     scores, # [n, M] predictions
@@ -262,13 +245,23 @@ def as_table(self:Router,
     out.attrs['lam'] = float(lam)
     return out
 
+# %% ../nbs/08_routing.ipynb #7ab978a8
 @patch
-def verdict(self:Router,
+def route_vectors(self:Router,
+    X, # [n, d] prompt vectors, made by the router's embedder
     lam=None, # λ ≥ 0; the router's own when None
-) -> str: # one line; nothing where the probes do not know
-    "Whether routing pays, as it was measured when the probes were fitted"
-    known = isinstance(self.probes, ShrunkProbes)
-    return self.probes.verdict(self.lam if lam is None else lam) if known else ''
+    budget=None, # instead of λ: largest mean cost per call
+) -> pd.DataFrame: # columns model, predicted, cost, runner_up, margin, ood, and predicted:NAME for each model
+    "Choose a model for each vector"
+    lam = self.lambda_for(lam, budget)
+    X, d = np.asarray(X), self.probes.n_features_in_
+    if X.ndim != 2 or X.shape[1] != d:
+        raise ErpError(f'vectors {X.shape}: the probes expect [prompts, {d}]; '
+                       'use the embedder they were fitted with')
+    shrunk, priced = isinstance(self.probes, ShrunkProbes), lam > 0 or budget is not None
+    scores = self.probes.predict(X, float(priced)) if shrunk else self.probes.predict(X)
+    ood = self.probes.out_of_distribution(X) if shrunk else np.zeros(len(X), bool)
+    return self.as_table(np.asarray(scores, float).reshape(len(X), -1), ood, lam)
 
 # %% ../nbs/08_routing.ipynb #520871e4
 @patch
@@ -294,6 +287,15 @@ def need_embedder(self:Router): # an Embedder
     try: self.embedder = self.embedder or restore_embedder(self.identity)
     except ErpError as e: raise ErpError(f"{self.file or 'router'}: {e}") from None
     return self.embedder
+
+# %% ../nbs/08_routing.ipynb #9a814551
+@patch
+def verdict(self:Router,
+    lam=None, # λ ≥ 0; the router's own when None
+) -> str: # one line; nothing where the probes do not know
+    "Whether routing pays, as it was measured when the probes were fitted"
+    known = isinstance(self.probes, ShrunkProbes)
+    return self.probes.verdict(self.lam if lam is None else lam) if known else ''
 
 # %% ../nbs/08_routing.ipynb #1692f068
 @patch

@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['LAMBDAS', 'LARGEST', 'ALPHAS', 'group_sums', 'differences', 'mean_known', 'met', 'prompt_effects', 'random_effects',
-           'model_means', 'find_clusters', 'nearest', 'discriminant', 'Groups', 'find_groups', 'Effects', 'fit_effects',
-           'probabilities', 'prompt_gains', 'mean_gain', 'cut', 'unseen', 'fees', 'ShrunkProbes', 'codes', 'alone',
-           'own_distances', 'without_group', 'coarse', 'make_folds', 'probability', 'starts', 'members',
-           'error_quantile', 'fit_shrunk']
+           'model_means', 'find_clusters', 'nearest_centre', 'discriminant', 'Groups', 'find_groups', 'Effects',
+           'fit_effects', 'probabilities', 'prompt_gains', 'mean_gain', 'cut', 'unseen', 'fees', 'ShrunkProbes',
+           'codes', 'alone', 'own_distances', 'without_group', 'coarse', 'make_folds', 'probability', 'starts',
+           'members', 'error_quantile', 'fit_shrunk']
 
 # %% ../nbs/07_shrinkage.ipynb #193d9f40
 import warnings
@@ -120,7 +120,7 @@ def find_clusters(X, # float [n, d]: a vector per prompt
                 for i, k in enumerate(sizes)]
 
 # %% ../nbs/07_shrinkage.ipynb #c8307c28
-def nearest(X, # float [n, d]
+def nearest_centre(X, # float [n, d]
             centres # float [k, d]
            ) -> np.ndarray: # int [n]
     "The nearest centre of each vector"
@@ -152,7 +152,7 @@ class Groups:
 
 def find_groups(X, category, centres): # float [n, d]; int [n]; from `find_clusters`
     "What the vectors say"
-    members = [nearest(X, c) for c in centres]
+    members = [nearest_centre(X, c) for c in centres]
     return Groups(category, discriminant(X, category), members, [len(c) for c in centres])
 
 # %% ../nbs/07_shrinkage.ipynb #aebc9d7f
@@ -222,7 +222,7 @@ def cut(X, category, centres, # float [n, d]; int [n]; from `find_clusters`, whi
     def part(new):
         groups = find_groups(X[~new], category[~new], centres)
         guess = probabilities(groups.discriminant, X[new])
-        return new, groups, guess, [nearest(X[new], c) for c in centres]
+        return new, groups, guess, [nearest_centre(X[new], c) for c in centres]
     return [part(folds == k) for k in np.unique(folds)]
 
 def unseen(parts, # from `cut`
@@ -429,9 +429,12 @@ def _measure(self: ShrunkProbes, P, D, best, cost, group): # out of fold, differ
     self.gain_, self.gain_se_, self.moved_ = np.array(found).T
 
 @patch(as_prop=True)
-def worth_(self: ShrunkProbes): # bool [2]: for reward alone, and at a price
-    pays = [probability(*gs) for gs in zip(self.gain_, self.gain_se_)]
-    return np.array([self.sure == 0 or p > self.sure for p in pays])
+def pays_(self: ShrunkProbes): # [2]: probability that routing pays, for reward alone, and at a price
+    return np.array([probability(*gs) for gs in zip(self.gain_, self.gain_se_)])
+
+@patch(as_prop=True)
+def worth_(self: ShrunkProbes): # bool [2]: is it done?
+    return np.array([self.sure == 0 or p > self.sure for p in self.pays_])
 
 # %% ../nbs/07_shrinkage.ipynb #a1c39aa2
 @patch
@@ -549,8 +552,7 @@ def predict_interval(self: ShrunkProbes, X, # float [n, d]: a vector per prompt
 def evidence(self: ShrunkProbes) -> pd.DataFrame: # rows: reward alone, a range of prices
     "What routing earned out of fold over the best single model, and whether it is done"
     check_is_fitted(self)
-    pays = [probability(*gs) for gs in zip(self.gain_, self.gain_se_)]
-    found = dict(gain=self.gain_, se=self.gain_se_, moved=self.moved_, pays=pays,
+    found = dict(gain=self.gain_, se=self.gain_se_, moved=self.moved_, pays=self.pays_,
                  routes=self.worth_)
     return pd.DataFrame(found, index=pd.Index(['reward alone', 'at a price'], name='judged by'))
 

@@ -10,7 +10,7 @@ import numpy as np
 from fastcore.basics import patch
 from ..probes import factorise, solve
 from ..shrinkage import (ShrunkProbes, coarse, cut, differences, find_clusters, find_groups, fit_effects,
-                                 make_folds, nearest, own_distances, probabilities, unseen)
+                                 make_folds, nearest_centre, own_distances, probabilities, unseen)
 
 # %% ../../nbs/beyond/1_training_cost.ipynb #9f052cb8
 class SamePrompts:
@@ -26,7 +26,7 @@ class SamePrompts:
         self.centres = find_clusters(self.X, p.clusters, p.partitions, p.random_state)
         self.groups = find_groups(self.X, self.category, self.centres)
         self.guess = probabilities(self.groups.discriminant, self.new)
-        self.members = [nearest(self.new, c) for c in self.centres]
+        self.members = [nearest_centre(self.new, c) for c in self.centres]
         asked = list(zip(self.members, self.centres))[:coarse(self.groups.sizes, len(self.X))]
         self.far = np.zeros(len(self.new), bool)                   # out of distribution
         if asked and ood_share:
