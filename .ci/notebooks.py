@@ -7,6 +7,8 @@
     python .ci/notebooks.py check [NOTEBOOK...]     run, and compare what the cells give with what is stored
     python .ci/notebooks.py times [NOTEBOOK...]     run, and say how long each notebook took and which cells took longest
     python .ci/notebooks.py rooms                   which module may import which
+    python .ci/notebooks.py style [NOTEBOOK...]     line lengths, what is shown after each exported cell, captions and alt text,
+                                                    titles' numbers, links to chapters; the measures of each notebook
     python .ci/notebooks.py site                    every notebook is in the site's sidebar, every link leads somewhere
     python .ci/notebooks.py readme [--check]        write README.md from nbs/index.ipynb, or say whether it is current
 
@@ -337,6 +339,70 @@ def rooms(_):
     if found: sys.exit(1)
 
 
+# ---------------------------------------------------------------- style: what can be seen without rendering
+
+WIDTH = 100    # characters of a line of code
+
+
+def code_lines(cell):
+    "Lines of a code cell, without directives and blank ones"
+    return [l for l in cell.source.splitlines() if l.strip() and not l.startswith('#|')]
+
+
+def only_imports(lines): return all(re.match(r'(from|import)\b|[ (]|\)|%', l) for l in lines)
+
+
+def docment_symbols(source, symbols):
+    "Names of ours in backticks inside signatures: nbdev makes a raw Markdown link of each, inside the site's code fence"
+    comments = re.findall(r'^[^\'"\n]*?#(?!\|)(.*)$', source, re.M)
+    return [n for c in comments for n in re.findall(r'`(\w+)`', c) if n in symbols]
+
+
+def style_one(path, symbols):
+    "(measures of a notebook, its faults)"
+    import nbformat, statistics
+    nb, faults = nbformat.read(path, as_version=4), []
+    codes = [c for c in nb.cells if c.cell_type == 'code' and code_lines(c)]
+    lines = [l for c in codes for l in code_lines(c)]
+    sizes = sorted(len(code_lines(c)) for c in codes) or [0]
+    exported = lambda c: bool(directives(c).keys() & {'export', 'exports', 'exporti'})
+    shown = [not exported(b) for a, b in zip(codes, [*codes[1:], None]) if exported(a) and not only_imports(code_lines(a)) and b is not None]
+    words = sum(len(c.source.split()) for c in nb.cells if c.cell_type == 'markdown')
+    name, n = path.resolve().relative_to(ROOT/'nbs').as_posix(), 0
+    for i, c in enumerate(nb.cells):
+        where = f'{name} cell {i} ({c.id})'
+        if c.cell_type == 'markdown':
+            text = ''.join(_fence.split(c.source)[::2])
+            faults += [f'{where}: not a link: {m}' for m in re.findall(r'(?<!\[)\bchapters? \d\d\b(?!\])', text, re.I)]
+            continue
+        long = [l for l in c.source.splitlines() if len(l) > WIDTH and not re.match(r'#\| (fig-|tbl-)', l)]
+        if long: faults.append(f'{where}: {len(long)} lines longer than {WIDTH}: {long[0].strip()[:60]}')
+        if any(k.endswith(('image/png', 'image/svg+xml')) for k, _ in outputs(c)):
+            n += 1
+            faults += [f'{where}: a picture without {k}' for k in ('fig-cap', 'fig-alt') if f'#| {k}:' not in c.source]
+        if exported(c): faults += [f'{where}: `{s}` in a signature' for s in docment_symbols(c.source, symbols)]
+    if (number := re.match(r'\d\d(?=_)', name)) and not nb.cells[0].source.startswith(f'# {number[0]} '):
+        faults.append(f'{name}: the title does not begin with {number[0]}')
+    return {'cells': len(codes), 'over 100': sum(len(l) > WIDTH for l in lines), 'lines': len(lines), 'shown': f'{sum(shown)}/{len(shown)}',
+            'median': statistics.median(sizes), 'p90': sizes[int(.9*(len(sizes) - 1))], 'words': words, 'words/line': round(words/max(len(lines), 1), 1), 'pictures': n}, faults
+
+
+def style(paths):
+    "Every notebook's measures, and what breaks a rule"
+    sys.path.insert(0, str(ROOT))
+    from erp_nbdev._modidx import d
+    symbols = {k.rpartition('.')[2] for m in d['syms'].values() for k in m}
+    found, rows = [], {}
+    for p in notebooks(paths):
+        rows[p.resolve().relative_to(ROOT/'nbs').as_posix()], faults = style_one(p, symbols)
+        found += faults
+    head = list(next(iter(rows.values())))
+    print(f"{'':32}" + ''.join(f'{h:>11}' for h in head))
+    for n, r in rows.items(): print(f'{n:32}' + ''.join(f'{str(r[h]):>11}' for h in head))
+    print('\n'.join(found) or 'no fault')
+    if found: sys.exit(1)
+
+
 # ---------------------------------------------------------------- links, the site, README.md
 
 _link = re.compile(r'(!?\[(?:[^\[\]]|\[[^\[\]]*\])*\]\()([^()\s]+)((?:\s+"[^"]*")?\))')
@@ -491,7 +557,7 @@ def list_(_):
     for p in notebooks(): print(p.resolve().relative_to(ROOT).as_posix())
 
 
-VERBS = {'list': list_, 'refresh': refresh, 'check': check, 'times': times, 'rooms': rooms, 'site': site, 'readme': readme}
+VERBS = {'list': list_, 'refresh': refresh, 'check': check, 'times': times, 'rooms': rooms, 'style': style, 'site': site, 'readme': readme}
 
 if __name__ == '__main__':
     if len(sys.argv) < 2 or sys.argv[1] not in VERBS: sys.exit(__doc__)
