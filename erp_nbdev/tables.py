@@ -7,9 +7,9 @@ __all__ = ['maybe', 'PROMPTS', 'RESPONSES', 'REWARDS', 'is_vector', 'EMBEDDINGS'
            'text', 'number', 'check_columns', 'check_flat', 'check_unique', 'first_failure', 'name_text', 'converted',
            'as_names', 'content_text', 'prompt_text', 'check_table', 'write_table', 'read_table', 'read_pool',
            'pool_text', 'write_pool', 'check_known', 'Tables', 'find_table', 'prompt_id', 'need_column',
-           'ExpectedReward', 'expected_reward', 'coverage', 'categories_of', 'groups_of', 'split_prompts', 'deal',
-           'test_side', 'SplitWarning', 'fill_split', 'reward_array', 'RoutingData', 'select_rewards', 'check_sides',
-           'check_scored', 'routing_data']
+           'ExpectedReward', 'expected_reward', 'coverage', 'model_colours', 'categories_of', 'groups_of',
+           'split_prompts', 'deal', 'test_side', 'SplitWarning', 'fill_split', 'reward_array', 'RoutingData',
+           'select_rewards', 'check_sides', 'check_scored', 'routing_data']
 
 # %% ../nbs/00_tables.ipynb #952ed36d
 import hashlib, re, warnings
@@ -369,6 +369,17 @@ def coverage(tables # a score table
                             not_scored=r.reward.isna().groupby([r.reward_model, r.model]).sum(), K=scored['sample'].nunique()))
     every = pd.MultiIndex.from_product([tables.reward_models, tables.pool.model], names=['reward_model', 'model'])
     return out.reindex(every).fillna(0).astype(int)
+
+# %% ../nbs/00_tables.ipynb #a1c00002
+def model_colours(models # names, in the order of the pool
+                 ) -> dict: # model -> colour, as a hex string
+    "One colour per model: seaborn's colorblind palette, its grey last"
+    from seaborn import color_palette
+    names = list(models)
+    colours = color_palette('colorblind').as_hex()
+    colours.append(colours.pop(7))    # the grey
+    if len(names) > len(colours): colours = color_palette('husl', len(names)).as_hex()
+    return dict(zip(names, colours))
 
 # %% ../nbs/00_tables.ipynb #59df8db7
 def categories_of(prompts # the prompts table
