@@ -171,6 +171,7 @@ class Router:
         lam=0., # λ ≥ 0 used when a call gives neither λ nor budget
         cost=None, # [M] cost of a call in the order of the pool, NaN where not known; its parameters when None
         train_predictions=None, # [n, M] predictions for the training prompts that have not seen them (`loo_predict`, `out_of_fold_`), by which budgets become λ
+        unit=None, # of the costs, for messages; billions of parameters where the pool's are used
     ):
         self.probes, self.models = probes, [str(m) for m in probes.models_]
         if absent := [m for m in self.models if m not in set(pool['model'])]: raise ErpError(f"pool: no entry for {', '.join(absent)}, for which there are probes: add it to the pool, or remove_model it")
@@ -178,7 +179,7 @@ class Router:
         self.pool, self.cost = pool.set_index('model').loc[self.models].reset_index(), cost.loc[self.models].to_numpy()
         self.identity = None if embedder is None else identity_of(embedder)
         self.embedder = None if isinstance(embedder, dict) else embedder
-        self.lam, self.file = float(lam), None     # the file is for messages
+        self.lam, self.file, self.unit = float(lam), None, unit     # for messages
         self.cost_for(lam)      # a bad λ is refused now, not at the first prompt
         self.train_predictions = check_train_predictions(train_predictions, len(self.models))
 
