@@ -4,10 +4,11 @@
 
 # %% auto #0
 __all__ = ['SECRET_NAME', 'SECRET_SHAPES', 'OPENAI', 'PROVIDERS', 'TOO_LONG', 'FILTERED', 'QUOTA', 'LATER', 'REFUSALS',
-           'MEANINGS', 'TELLING', 'UNSUPPORTED', 'LASTING', 'OURS', 'TWINS', 'dice', 'NULLS', 'redact', 'is_local',
+           'MEANINGS', 'TELLING', 'UNSUPPORTED', 'OURS', 'LASTING', 'TWINS', 'dice', 'NULLS', 'redact', 'is_local',
            'tidy_url', 'usual_key', 'check_key', 'find_key', 'kind_of', 'room_in', 'words_of', 'quote', 'EndpointError',
            'wait_in', 'refused_parameter', 'as_dict', 'list_in', 'json_in', 'joined', 'text_of', 'choice_of',
-           'choices_of', 'count_of', 'from_thread', 'EndpointWarning', 'Endpoint', 'cause_of', 'Unanswered']
+           'choices_of', 'count_of', 'from_thread', 'EndpointWarning', 'Endpoint', 'check_headers', 'decoded',
+           'cause_of', 'Unanswered']
 
 # %% ../nbs/machinery/endpoint.ipynb #ccf98d64
 import asyncio, itertools, json, os, queue, random, re, threading, time, warnings
@@ -17,20 +18,24 @@ from fastcore.basics import patch
 from .errors import ErpError, need
 
 # %% ../nbs/machinery/endpoint.ipynb #857952aa
-SECRET_NAME = re.compile(r'(^|[_-])(api[_-]?key|authorization|auth|password|secret|cookies?|headers|credentials?)$', re.I)
-SECRET_SHAPES = {r'(?<=://)[^/@\s]+@': '***@', r'(?i)\b(bearer|basic) +[\w.~+/=-]{4,}': r'\1 ***',
+SECRET_NAME = re.compile(r'(^|[_-])(api[_-]?key|authorization|auth|password|secret|cookies?|headers'
+                         r'|credentials?)$', re.I)
+SECRET_SHAPES = {r'(?<=://)[^/@\s]+@': '***@',
+                 r'(?i)\b(bearer|basic) +[\w.~+/=-]{4,}': r'\1 ***',
                  r'\b(?:sk|pk|gsk|xai|hf|AIza|r8)[-_][\w-]{6,}': '***'}
 
+# %% ../nbs/machinery/endpoint.ipynb #1ce9b275
 def redact(thing, # text, or dicts and lists with text in them
            secrets=() # further texts that must not be seen
           ): # the same with *** for what is secret
     "Take keys, passwords and headers out of what will be shown or stored"
     if isinstance(thing, dict):
-        hidden = lambda k, v: '***' if isinstance(k, str) and SECRET_NAME.search(k) and v else redact(v, secrets)
-        return {k: hidden(k, v) for k, v in thing.items()}
+        secret = lambda k, v: isinstance(k, str) and SECRET_NAME.search(k) and v
+        return {k: '***' if secret(k, v) else redact(v, secrets) for k, v in thing.items()}
     if isinstance(thing, (list, tuple)): return [redact(x, secrets) for x in thing]
     if not isinstance(thing, str): return thing
-    for secret in sorted(filter(None, secrets), key=len, reverse=True): thing = thing.replace(secret, '***')
+    for secret in sorted(filter(None, secrets), key=len, reverse=True):
+        thing = thing.replace(secret, '***')
     for shape, instead in SECRET_SHAPES.items(): thing = re.sub(shape, instead, thing)
     return thing
 
@@ -42,12 +47,13 @@ def is_local(url) -> bool:
     host = urlsplit(url).hostname or ''
     return host in ('localhost', '::1', '0.0.0.0') or host.startswith('127.')
 
-def tidy_url(base_url # as somebody wrote it
-            ) -> str: # scheme, host, path, no slash at the end
+# %% ../nbs/machinery/endpoint.ipynb #0bb0d528
+def tidy_url(base_url) -> str: # as somebody wrote it; scheme, host, path, no slash at the end
     "The address of an endpoint; raises `ErpError` where it is none"
     url, shown = str(base_url).strip(), redact(str(base_url))
     if '://' not in url and is_local(f'http://{url}'): url = f'http://{url}'
-    if '://' not in url: raise ErpError(f'base_url {shown!r} has no scheme. Write https:// or http:// before it.')
+    if '://' not in url:
+        raise ErpError(f'base_url {shown!r} has no scheme. Write https:// or http:// before it.')
     try: parts = urlsplit(url); parts.port
     except ValueError as e: raise ErpError(f'base_url {shown!r} is no address ({e}).') from None
     if parts.scheme not in ('http', 'https') or not parts.hostname or re.search(r'\s', url):
@@ -56,10 +62,13 @@ def tidy_url(base_url # as somebody wrote it
     return urlunsplit((parts.scheme, parts.netloc, path, parts.query, ''))
 
 # %% ../nbs/machinery/endpoint.ipynb #ba00453b
-PROVIDERS = {'api.openai.com': 'OPENAI_API_KEY', 'openrouter.ai': 'OPENROUTER_API_KEY', 'api.anthropic.com': 'ANTHROPIC_API_KEY',
-             'generativelanguage.googleapis.com': 'GEMINI_API_KEY', 'api.mistral.ai': 'MISTRAL_API_KEY', 'api.groq.com': 'GROQ_API_KEY',
-             'api.together.xyz': 'TOGETHER_API_KEY', 'api.fireworks.ai': 'FIREWORKS_API_KEY', 'api.deepseek.com': 'DEEPSEEK_API_KEY',
-             'api.x.ai': 'XAI_API_KEY', 'api.cerebras.ai': 'CEREBRAS_API_KEY', 'router.huggingface.co': 'HF_TOKEN'}
+PROVIDERS = {
+    'api.openai.com': 'OPENAI_API_KEY', 'openrouter.ai': 'OPENROUTER_API_KEY',
+    'api.anthropic.com': 'ANTHROPIC_API_KEY', 'api.mistral.ai': 'MISTRAL_API_KEY',
+    'generativelanguage.googleapis.com': 'GEMINI_API_KEY', 'api.groq.com': 'GROQ_API_KEY',
+    'api.together.xyz': 'TOGETHER_API_KEY', 'api.fireworks.ai': 'FIREWORKS_API_KEY',
+    'api.deepseek.com': 'DEEPSEEK_API_KEY', 'api.x.ai': 'XAI_API_KEY',
+    'api.cerebras.ai': 'CEREBRAS_API_KEY', 'router.huggingface.co': 'HF_TOKEN'}
 
 def usual_key(url) -> str: # the name of an environment variable, or None
     "Which variable belongs to the host of an address"
@@ -71,67 +80,78 @@ def check_key(key, where) -> str:
     "A key without blanks around it; raises `ErpError` for one that no header can hold"
     key = str(key or '').strip()
     if re.fullmatch(r'[\x21-\x7e]*', key): return key
-    raise ErpError(f'{where}: the key has a blank, a line break or a letter that is not ASCII inside (quotation marks, perhaps). Copy it anew.')
+    raise ErpError(f'{where}: the key has a blank, a line break or a letter that is not ASCII '
+                   'inside (quotation marks, perhaps). Copy it anew.')
 
+# %% ../nbs/machinery/endpoint.ipynb #2c1fe0e6
 def find_key(url, # tidied
              api_key_env=None, # the variable that somebody named
-             allow_env=None # names that a file may use besides the usual one; None: whoever calls may name any
+             allow_env=None # further names that a file may use; None: the caller may name any
             ) -> str: # the key; '' where none is sent
     "The key for an address; raises `ErpError` where it is not to be had, or not for this server"
     usual = usual_key(url)
     name, host = api_key_env or usual, urlsplit(url).hostname
     if not name: return ''
     if allow_env is not None and name not in (usual, *allow_env):
-        raise ErpError(f'the environment variable {name} may not be sent to {host} on the word of a file. If you trust it, allow it: --allow-env {name}')
-    if not (key := check_key(os.environ.get(name), f'environment variable {name}')):
-        raise ErpError(f'no API key for {host}. Put it into the environment variable {name}, or give the base_url of a server that needs none.')
-    return key
+        raise ErpError(f'the environment variable {name} may not be sent to {host} on the word of '
+                       f'a file. If you trust it, allow it: --allow-env {name}')
+    if key := check_key(os.environ.get(name), f'environment variable {name}'): return key
+    raise ErpError(f'no API key for {host}. Put it into the environment variable {name}, '
+                   'or give the base_url of a server that needs none.')
 
 # %% ../nbs/machinery/endpoint.ipynb #5bb334cb
-TOO_LONG = ('context.?(length|window|size)|max(imum)?.model.len|prompt is too long|too many (input )?tokens|input token count|inputs`? tokens'
-            '|request too large|reduce (your message|the length)|input (length |is )?too long|too large for model|exceed_context')
-FILTERED = ('content.?filter|content management|moderation|flagged|safety (system|filter|reasons)|responsible.?ai|data.?inspection|prohibited.?content'
-            '|(content|usage|safety) polic')
-QUOTA = ('insufficient.?(quota|credit|balance|fund)|exceeded your current quota|credit balance|(out of|not enough|no) credits|billing|payment required'
-         '|spend(ing)? limit')
+TOO_LONG = ('context.?(length|window|size)|max(imum)?.model.len|prompt is too long'
+            '|too many (input )?tokens|input token count|inputs`? tokens|request too large'
+            '|reduce (your message|the length)|input (length |is )?too long|too large for model'
+            '|exceed_context')
+FILTERED = ('content.?filter|content management|moderation|flagged|safety (system|filter|reasons)'
+            '|responsible.?ai|data.?inspection|prohibited.?content|(content|usage|safety) polic')
+QUOTA = ('insufficient.?(quota|credit|balance|fund)|exceeded your current quota|credit balance'
+         '|(out of|not enough|no) credits|billing|payment required|spend(ing)? limit')
 LATER = 'overloaded|rate.?limit|try again|temporar|timed? ?out|unavailable'
 REFUSALS = {400, 403, 422, 451}
 
-MEANINGS = [('too_long', {200, 400, 413, 422, 429, 500}, TOO_LONG), ('too_long', {413}, ''), ('filtered', REFUSALS | {200}, FILTERED),
-            ('quota', {402}, ''), ('quota', {200, 400, 403, 429, 503}, QUOTA), ('busy', {408, 409, 425, 429, *range(500, 600)}, ''),
-            ('refused', {401, 403, 404, 405, *range(300, 400)}, ''), ('busy', {200}, LATER), ('garbled', {200}, '')]
+# %% ../nbs/machinery/endpoint.ipynb #5bb334cd
+MEANINGS = [ # kind, statuses, wording
+    ('too_long', {200, 400, 413, 422, 429, 500}, TOO_LONG), ('too_long', {413}, ''),
+    ('filtered', REFUSALS | {200}, FILTERED),
+    ('quota', {402}, ''), ('quota', {200, 400, 403, 429, 503}, QUOTA),
+    ('busy', {408, 409, 425, 429, *range(500, 600)}, ''),
+    ('refused', {401, 403, 404, 405, *range(300, 400)}, ''),
+    ('busy', {200}, LATER), ('garbled', {200}, '')]
 
 def kind_of(status, # HTTP's; of an error in a reply with 200 its own code
             says # message, code and type, in small letters
            ) -> str:
     "The kind of a complaint"
-    return next((kind for kind, statuses, wording in MEANINGS if status in statuses and re.search(wording, says)), 'prompt')
+    fits = lambda statuses, wording: status in statuses and re.search(wording, says)
+    return next((kind for kind, *row in MEANINGS if fits(*row)), 'prompt')
 
 # %% ../nbs/machinery/endpoint.ipynb #7e164ab9
-def room_in(error) -> int: # tokens left for the answer, 0 or less where there is none; None: the error is about something else
-    "What an endpoint's complaint about the model's window says"
+def room_in(error) -> int: # 0 or less: no room; None: the error is about something else
+    "How many tokens are left for the answer, by an endpoint's complaint about the model's window"
     text = re.sub(r'(?<=\d),(?=\d{3})', '', str(error).lower())
     if not re.search(TOO_LONG, text): return None
     window = re.search(r'(?:context.?(?:length|window|size)|model length|must be <=)\D*(\d+)', text)
-    asked = re.search(r'(\d+) (?:input tokens|tokens from the input|in the messages|in your prompt|prompt tokens|`inputs`)'
-                      r'|request \((\d+) tokens|\(length (\d+)\)', text)
-    return int(window[1]) - int(next(filter(None, asked.groups()))) if window and asked else 0
+    asked = re.search(r'(\d+) (?:input tokens|tokens from the input|in the messages|in your prompt'
+                      r'|prompt tokens|`inputs`)|request \((\d+) tokens|\(length (\d+)\)', text)
+    if not (window and asked): return 0
+    return int(window[1]) - int(next(filter(None, asked.groups())))
 
 # %% ../nbs/machinery/endpoint.ipynb #c6f57d62
-TELLING = {'error', 'errors', 'message', 'msg', 'code', 'type', 'status', 'param', 'detail', 'details', 'loc', 'error_type', 'metadata', 'reasons', 'raw'}
+TELLING = {'error', 'errors', 'message', 'msg', 'code', 'type', 'status', 'param', 'detail',
+           'details', 'loc', 'error_type', 'metadata', 'reasons', 'raw'}
 
-def words_of(body # JSON
-            ) -> str: # in small letters
+def words_of(body) -> str: # JSON; in small letters
     "What a complaint says"
     if isinstance(body, dict): return ' '.join(words_of(v) for k, v in body.items() if k in TELLING)
     if isinstance(body, list): return ' '.join(map(words_of, body))
     return str(body).lower() if isinstance(body, (str, int)) else ''
 
-def quote(text, # of a reply
-          secrets=() # what must not be seen
-         ) -> str: # a line
+def quote(text, secrets=()) -> str: # of a reply; what must not be seen; a line
     "A reply, short and without secrets"
-    text = ' '.join(redact(str(text)[:5000], secrets).encode('utf-8', 'replace').decode().replace('\0', '').split())
+    text = redact(str(text)[:5000], secrets).encode('utf-8', 'replace').decode().replace('\0', '')
+    text = ' '.join(text.split())
     return text if len(text) <= 200 else text[:199] + '…'
 
 # %% ../nbs/machinery/endpoint.ipynb #208e6622
@@ -144,28 +164,34 @@ class EndpointError(ErpError):
                  parameter=None # the one that is not taken
                 ):
         super().__init__(message)
-        self.kind, self.wait, self.room, self.parameter, self.left = kind, wait, room, parameter, ()
+        self.kind, self.wait, self.room, self.parameter = kind, wait, room, parameter
+        self.left = ()
 
 # %% ../nbs/machinery/endpoint.ipynb #4b94588a
 def wait_in(headers) -> float: # seconds; None where nothing is said
     "How long the server asks to wait"
     said = str(headers.get('retry-after', '')).strip()
-    try: seconds = float(said) if re.fullmatch(r'[\d.]+', said) else parsedate_to_datetime(said).timestamp() - time.time()
+    try:
+        if re.fullmatch(r'[\d.]+', said): seconds = float(said)
+        else: seconds = parsedate_to_datetime(said).timestamp() - time.time()
     except (ValueError, TypeError, OverflowError): return None
     return min(max(seconds, 0.), 120.)
 
 # %% ../nbs/machinery/endpoint.ipynb #98dddd18
-UNSUPPORTED = 'unsupported|not support|unrecogni[sz]ed|unknown|unexpected|extra.(inputs|fields|forbidden)|not (permitted|allowed)|cannot both|only one of|deprecated'
+UNSUPPORTED = ('unsupported|not support|unrecogni[sz]ed|unknown|unexpected'
+               '|extra.(inputs|fields|forbidden)|not (permitted|allowed)|cannot both|only one of'
+               '|deprecated')
 
 def refused_parameter(body, # JSON of the complaint
                       sent # dict: the parameters that were sent
                      ) -> str: # the name of one, or None
-    "Which of our parameters a server does not take; of several the one that is at the API's own default"
+    "Which of our parameters a server does not take; of several the one at the API's own default"
     says, error = words_of(body), body.get('error') if isinstance(body, dict) else None
     if not re.search(UNSUPPORTED, says): return None
     if isinstance(error, dict) and error.get('param') in sent: return error['param']
     named = [p for p in sent if re.search(rf'(?<!\w){p}(?!\w)', says)]
-    return next((p for p in named if p == 'temperature' and sent[p] == 1), named[0] if named else None)
+    if 'temperature' in named and sent['temperature'] == 1: return 'temperature'
+    return named[0] if named else None
 
 # %% ../nbs/machinery/endpoint.ipynb #da5e2671
 def as_dict(x): return x if isinstance(x, dict) else {}
@@ -181,16 +207,17 @@ def joined(text # a stream of events
           ) -> dict: # as the reply would have been; None where it breaks off
     "Put the pieces of a streamed reply together"
     lines = [line[5:].strip() for line in text.split('\n') if line.startswith('data:')]
-    chunks, choices, whole = [as_dict(json_in(line)) for line in lines], {}, '[DONE]' in lines
+    chunks, choices = [as_dict(json_in(line)) for line in lines], {}
     for c in [as_dict(c) for chunk in chunks for c in list_in(chunk.get('choices'))]:
-        one = choices.setdefault(str(c.get('index')), dict(index=c.get('index'), message=dict(content=''), finish_reason=None))
+        new = dict(index=c.get('index'), message=dict(content=''), finish_reason=None)
+        one = choices.setdefault(str(c.get('index')), new)
         piece = as_dict(c.get('delta')).get('content') or c.get('text')
         if isinstance(piece, str): one['message']['content'] += piece
         one['finish_reason'] = c.get('finish_reason') or one['finish_reason']
-    errors = [chunk for chunk in chunks if chunk.get('error')]
-    usage = next((chunk['usage'] for chunk in reversed(chunks) if chunk.get('usage')), None)
-    if errors: return errors[0]
-    return dict(choices=list(choices.values()), usage=usage) if whole or any(c['finish_reason'] for c in choices.values()) else None
+    if errors := [chunk for chunk in chunks if chunk.get('error')]: return errors[0]
+    if '[DONE]' in lines or any(c['finish_reason'] for c in choices.values()):
+        usage = [chunk['usage'] for chunk in chunks if chunk.get('usage')]
+        return dict(choices=list(choices.values()), usage=usage[-1] if usage else None)
 
 # %% ../nbs/machinery/endpoint.ipynb #67e3aa6e
 def text_of(content): # a string, or a list of parts; None: no text
@@ -200,43 +227,41 @@ def text_of(content): # a string, or a list of parts; None: no text
     parts = [p for p in parts if isinstance(p, str)]
     return ''.join(parts) if parts else None
 
-def choice_of(choice # of a reply
-             ) -> tuple: # (text or None, finish_reason or None); None where it is no answer
+def choice_of(choice) -> tuple: # of a reply; (text or None, finish_reason or None), None: no answer
     "What one choice says"
-    message = as_dict(as_dict(choice).get('message'))
-    why = as_dict(choice).get('finish_reason')
-    why = why.strip()[:60] or None if isinstance(why, str) else None
-    if why: why = why.encode('utf-8', 'replace').decode()
-    found = (text_of(t) for t in (message.get('content'), as_dict(choice).get('text'), message.get('refusal')))
+    choice = as_dict(choice)
+    message, why = as_dict(choice.get('message')), choice.get('finish_reason')
+    why = why.strip()[:60] if isinstance(why, str) else ''
+    why = why.encode('utf-8', 'replace').decode() or None
+    found = map(text_of, (message.get('content'), choice.get('text'), message.get('refusal')))
     text = next((t for t in found if t is not None), None)
     return None if (text is None and not why) or why == 'error' else (text, why)
 
 # %% ../nbs/machinery/endpoint.ipynb #884f0d2a
-def choices_of(reply # a dict
-              ) -> list: # of (text, finish_reason), in the server's order; bad ones left out
-    "What all choices say; raises `EndpointError` where there is none"
+def choices_of(reply) -> list: # a dict; (text, finish_reason), in the server's order
+    "What all choices say, bad ones left out; raises `EndpointError` where there is none"
     choices = list_in(reply.get('choices'))
     index = [as_dict(c).get('index') for c in choices]
-    if all(type(i) is int for i in index) and len(set(index)) == len(index): choices = sorted(choices, key=lambda c: c['index'])
-    said = [one for c in choices if (one := choice_of(c)) is not None]
-    if not said: raise EndpointError(f'a reply without text: {json.dumps(reply)[:5000]}', 'empty' if reply.get('choices') == [] else 'garbled')
-    return said
+    if all(type(i) is int for i in index) and len(set(index)) == len(index):
+        choices = sorted(choices, key=lambda c: c['index'])
+    if said := [one for one in map(choice_of, choices) if one is not None]: return said
+    raise EndpointError(f'a reply without text: {json.dumps(reply)[:5000]}',
+                        'empty' if reply.get('choices') == [] else 'garbled')
 
-def count_of(usage, # of a reply
-             what # 'prompt_tokens' or 'completion_tokens'
-            ) -> int: # None where it is no count
-    "A number of tokens"
+def count_of(usage, what) -> int: # of a reply; 'prompt_tokens' or 'completion_tokens'
+    "A number of tokens; None where it is no count"
     n = as_dict(usage).get(what)
     return n if type(n) is int and 0 <= n < 2**53 else None
 
 # %% ../nbs/machinery/endpoint.ipynb #7542f895
-def from_thread(work # an async function of (put, stop): `put` what is ready; when `stop` is set, begin nothing more
-               ): # yields what was put; raises what `work` raises
+def from_thread(work # async function of (put, stop): puts what is ready, until stop is set
+               ): # yields what was put; raises what the work raises
     "Run an event loop in a thread of its own, for as long as somebody takes what it gives"
     inbox, stop = queue.Queue(), threading.Event()
     def run():
         try: asyncio.run(work(inbox.put, stop)); inbox.put(None)
-        except BaseException as e: inbox.put(e.exceptions[0] if isinstance(e, BaseExceptionGroup) else e)
+        except BaseException as e:
+            inbox.put(e.exceptions[0] if isinstance(e, BaseExceptionGroup) else e)
     threading.Thread(target=run, daemon=True).start()
     try:
         while (got := inbox.get()) is not None:
@@ -245,127 +270,175 @@ def from_thread(work # an async function of (put, stop): `put` what is ready; wh
     finally: stop.set()
 
 # %% ../nbs/machinery/endpoint.ipynb #8102b73f
-class EndpointWarning(UserWarning): "An endpoint does not take what it was asked for, and was asked without it"
+class EndpointWarning(UserWarning): "An endpoint was asked without what it does not take"
 
 class Endpoint:
-    "A model behind an OpenAI-compatible endpoint; raises `ErpError` where its address or key cannot be used"
-    cap, patience = 2**24, 2   # most bytes of a reply; this many failures in a row for each question in flight, and it is given up
+    "A model behind an OpenAI-compatible endpoint; raises `ErpError` for an unusable address or key"
+    cap = 2**24    # most bytes of a reply
+    patience = 2   # so many failures in a row for each question in flight, and it is given up
 
     def __init__(self, model, # as the endpoint calls it
                  base_url=None, # None: what OPENAI_BASE_URL says, else OpenAI's own
                  name=None, # what to call it in messages
-                 api_key_env=None, # the environment variable with the key; None: the usual one of the host
+                 api_key_env=None, # the variable with the key; None: the host's usual one
                  concurrency=16, # questions in flight
                  retries=6, # of a question that failed, each after a longer wait
                  timeout=600, # seconds for a whole reply
-                 parameters=None, # dict: parameter -> what this model calls it, or None to leave it out
-                 options=None, # dict: what else to send; extra_headers, extra_query, extra_body and api_key are what they are elsewhere
-                 allow_env=None # environment variables that a file may name; None: whoever calls may name any
+                 parameters=None, # dict: parameter -> what this model calls it; None: leave it out
+                 options=None, # dict: what else to send; api_key, extra_headers, _query, _body
+                 allow_env=None # variables that a file may name; None: the caller may name any
                 ):
         need('httpx', 'erp_nbdev[openai]')
-        self.model, self.name, self.concurrency, self.retries, self.timeout = model, str(name or model), concurrency, retries, timeout
-        self.parameters, self.refused, self.notes, self.row, self.closed = dict(parameters or {}), set(), [], 0, None
+        self.model, self.name = model, str(name or model)
+        self.concurrency, self.retries, self.timeout = concurrency, retries, timeout
+        self.parameters, self.refused, self.notes = dict(parameters or {}), set(), []
+        self.row, self.closed = 0, None
         try: self.address(base_url, api_key_env, dict(options or {}), allow_env)
         except ErpError as e: raise ErpError(f'{self.name}: {redact(str(e))}') from None
-        self.open()                                # does the client take this address, and this machine's proxies?
+        self.open()                       # does the client take this address, and these proxies?
 
 # %% ../nbs/machinery/endpoint.ipynb #689e0069
+def check_headers(headers) -> dict:
+    "Headers as text; raises `ErpError` for what no header can hold"
+    headers = {str(k): ' '.join(str(v).split()) for k, v in headers.items()}
+    for k, v in headers.items():
+        if not re.fullmatch(r'[\x20-\x7e]+', f'{k}{v}'):
+            raise ErpError(f'extra_headers: {k} has letters that no header can hold.')
+    return headers
+
+# %% ../nbs/machinery/endpoint.ipynb #2967cbbb
 @patch
 def address(self: Endpoint, base_url, api_key_env, options, allow_env):
     "Where questions go, and with what"
-    own = not base_url and os.environ.get('OPENAI_BASE_URL')    # the user's own word, and so is the key beside it
-    if own and not api_key_env and os.environ.get('OPENAI_API_KEY'): api_key_env, allow_env = 'OPENAI_API_KEY', None
+    own = not base_url and os.environ.get('OPENAI_BASE_URL')  # your word, as is the key beside it
+    if own and not api_key_env and os.environ.get('OPENAI_API_KEY'):
+        api_key_env, allow_env = 'OPENAI_API_KEY', None
     self.url = tidy_url(base_url or own or OPENAI)
-    key = check_key(options.pop('api_key', None), 'api_key') or find_key(self.url, api_key_env, allow_env)
-    extra = {str(k): ' '.join(str(v).split()) for k, v in as_dict(options.pop('extra_headers', None)).items()}
-    for k, v in extra.items():
-        if not re.fullmatch(r'[\x20-\x7e]+', f'{k}{v}'): raise ErpError(f'extra_headers: {k} has letters that no header can hold.')
+    key = check_key(options.pop('api_key', None), 'api_key')
+    key = key or find_key(self.url, api_key_env, allow_env)
+    extra = check_headers(as_dict(options.pop('extra_headers', None)))
     self.headers = ({'authorization': f'Bearer {key}'} if key else {}) | extra
-    self.query, body = as_dict(options.pop('extra_query', None)), as_dict(options.pop('extra_body', None))
-    self.options = options | body
-    self.secrets = [s for s in (key, urlsplit(self.url).password, *extra.values()) if s and len(s) > 3]
+    self.query, body = as_dict(options.pop('extra_query', None)), options.pop('extra_body', None)
+    self.options = options | as_dict(body)
+    hidden = (key, urlsplit(self.url).password, *extra.values())
+    self.secrets = [s for s in hidden if s and len(s) > 3]
 
 # %% ../nbs/machinery/endpoint.ipynb #a756a1af
 @patch
 def open(self: Endpoint): # an httpx client
-    "A client for as many questions as may be in flight; raises `ErpError` for a proxy that it cannot use"
+    "A client for the questions in flight; raises `ErpError` for a proxy that it cannot use"
     import httpx
-    limits = httpx.Limits(max_connections=self.concurrency, max_keepalive_connections=self.concurrency)
-    try: return httpx.AsyncClient(headers=self.headers, params=self.query or None, timeout=None, limits=limits, trust_env=not is_local(self.url))
-    except ImportError: raise ErpError(f'{self.name}: a socks proxy is set (ALL_PROXY, say), and that needs a package. Run: pip install httpx[socks]') from None
+    most = self.concurrency
+    limits = httpx.Limits(max_connections=most, max_keepalive_connections=most)
+    try: return httpx.AsyncClient(headers=self.headers, params=self.query or None, timeout=None,
+                                  limits=limits, trust_env=not is_local(self.url))
+    except ImportError:
+        raise ErpError(f'{self.name}: a socks proxy is set (ALL_PROXY, say), and that needs a '
+                       'package. Run: pip install httpx[socks]') from None
     except Exception as e:
-        raise ErpError(f'{self.name}: the proxy settings of this environment cannot be used ({quote(e, self.secrets)}). '
-                       'Write http://, https:// or socks5:// in HTTP_PROXY, HTTPS_PROXY and ALL_PROXY, or unset them.') from None
+        raise ErpError(f'{self.name}: the proxy settings of this environment cannot be used '
+                       f'({quote(e, self.secrets)}). Write http://, https:// or socks5:// in '
+                       'HTTP_PROXY, HTTPS_PROXY and ALL_PROXY, or unset them.') from None
 
+# %% ../nbs/machinery/endpoint.ipynb #db523cc0
 @patch
 def fault(self: Endpoint, message, kind, **kw) -> EndpointError:
     "A reason, with no secret in it"
     return EndpointError(quote(message, self.secrets), kind, **kw)
 
+# %% ../nbs/machinery/endpoint.ipynb #28f5e7c4
+OURS = {'max_tokens', 'max_completion_tokens', 'temperature', 'top_p', 'seed', 'stop'}
+
+@patch
+def complaint(self: Endpoint, status, headers, reply, text, sent) -> EndpointError:
+    "A server's complaint, by its kind"
+    error = as_dict(as_dict(reply).get('error') or reply)
+    says = words_of(reply) if isinstance(reply, (dict, list)) else text[:500].lower()
+    if status == 200 and type(error.get('code')) is int and 400 <= error['code'] < 600:
+        status = error['code']
+    kind, wait, more = kind_of(status, says), wait_in(headers), {}
+    later = wait is not None or re.search('(retry|again) in', says)
+    if kind == 'quota' and 'insufficient_quota' not in says and later: kind = 'busy'
+    if kind == 'prompt':
+        more['parameter'] = refused_parameter(reply, {k: sent[k] for k in sent if k in OURS})
+    if kind == 'too_long': more['room'] = room_in(says + ' ' + text[:2000])
+    message = error.get('message') or as_dict(reply).get('message')
+    message = message if isinstance(message, str) and message.strip() else text
+    hint = " (check the key, the model's name and the base_url)" if kind == 'refused' else ''
+    return self.fault(f'HTTP {status}{hint}: {message}',
+                      'parameter' if more.get('parameter') else kind, wait=wait, **more)
+
+# %% ../nbs/machinery/endpoint.ipynb #e49f19fd
+def decoded(data, charset) -> str: # bytes, and what they are said to be in
+    "Bytes as text, whatever they are"
+    try: return data.decode(charset, 'replace')
+    except LookupError: return data.decode('utf-8-sig', 'replace')
+
+# %% ../nbs/machinery/endpoint.ipynb #b8756150
+@patch
+def understand(self: Endpoint, status, headers, data, sent) -> dict: # the reply
+    "What came back; raises `EndpointError` for all but a reply"
+    if 300 <= status < 400:
+        raise self.fault(f'HTTP {status}: redirected to {headers.get("location")}. '
+                         'Give that as base_url, if you trust it', 'refused')
+    charset = re.search(r'charset=["\']?([\w-]+)', headers.get('content-type', ''))
+    text = decoded(data, charset[1] if charset else 'utf-8-sig')
+    reply = joined(text) if text.lstrip().startswith('data:') else json_in(text)
+    if isinstance(reply, list) and reply and isinstance(reply[0], dict): reply = reply[0]
+    said, good = as_dict(reply), 200 <= status < 300
+    if good and isinstance(reply, dict) and (said.get('choices') or not said.get('error')):
+        return reply
+    if good and not said.get('error'):
+        if not text.strip(): raise self.fault('an empty reply', 'garbled')
+        raise self.fault(f'a reply that is no JSON object: {text[:5000]}', 'garbled')
+    raise self.complaint(200 if good else status, headers, reply, text, sent)
+
 # %% ../nbs/machinery/endpoint.ipynb #dd3463c5
-LASTING = 'certificate|wrong_version|name or service not known|nodename nor servname|no address associated|protocol.*(missing|unsupported)|407'
+LASTING = ('certificate|wrong_version|name or service not known|nodename nor servname'
+           '|no address associated|protocol.*(missing|unsupported)|407')
 
 def cause_of(e) -> str: # an exception
     "The bottom of a chain of exceptions, in a line"
     name, told = type(e).__name__, [str(e)]
-    while (e := (e.exceptions[0] if isinstance(e, BaseExceptionGroup) else e.__cause__ or e.__context__)) is not None:
+    under = lambda e: e.exceptions[0] if isinstance(e, BaseExceptionGroup) else e.__cause__
+    while (e := under(e) or e.__context__) is not None:
         if not isinstance(e, asyncio.CancelledError): told.append(str(e))
     return f'{name}: {next((t for t in reversed(told) if t.strip()), "the connection broke")}'
 
 # %% ../nbs/machinery/endpoint.ipynb #2c430b58
 @patch
+async def fetch(self: Endpoint, request) -> tuple: # an httpx stream; (status, headers, bytes)
+    "The whole reply, in `timeout` seconds and no larger than `cap`; raises `EndpointError`"
+    data = bytearray()
+    async with asyncio.timeout(self.timeout), request as reply:
+        async for part in reply.aiter_bytes():
+            data += part
+            if len(data) > self.cap:
+                raise self.fault(f'a reply of more than {self.cap:,} bytes', 'prompt')
+    return reply.status_code, reply.headers, bytes(data)
+
+# %% ../nbs/machinery/endpoint.ipynb #b49791de
+@patch
 async def post(self: Endpoint, client, path, body) -> dict: # the reply
-    "One request; raises `EndpointError`. The whole reply has to come in `timeout` seconds and be no larger than `cap`"
+    "One request; raises `EndpointError`"
     import httpx
-    parts, data = urlsplit(self.url), bytearray()
-    url = urlunsplit(parts._replace(path=parts.path + path))
-    try:
-        ask = client.stream('POST', url, content=json.dumps(body).encode(), headers={'content-type': 'application/json'})
-        async with asyncio.timeout(self.timeout), ask as r:
-            async for part in r.aiter_bytes():
-                data += part
-                if len(data) > self.cap: raise self.fault(f'a reply of more than {self.cap:,} bytes', 'prompt')
+    parts = urlsplit(self.url)
+    request = client.stream('POST', urlunsplit(parts._replace(path=parts.path + path)),
+                            content=json.dumps(body).encode(),
+                            headers={'content-type': 'application/json'})
+    try: got = await self.fetch(request)
     except EndpointError: raise
-    except TimeoutError: raise self.fault(f'no whole reply within {self.timeout:g} s', 'timeout') from None
-    except httpx.DecodingError as e: raise self.fault(f'a reply that cannot be unpacked ({cause_of(e)})', 'garbled') from None
+    except TimeoutError:
+        raise self.fault(f'no whole reply within {self.timeout:g} s', 'timeout') from None
+    except httpx.DecodingError as e:
+        raise self.fault(f'a reply that cannot be unpacked ({cause_of(e)})', 'garbled') from None
     except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as e:
-        cause = cause_of(e)
-        raise self.fault(f'{cause} ({parts.hostname})', 'refused' if re.search(LASTING, cause.lower()) else 'busy') from None
-    return self.understand(r.status_code, r.headers, bytes(data), body)
-
-# %% ../nbs/machinery/endpoint.ipynb #e49f19fd
-@patch
-def understand(self: Endpoint, status, headers, data, sent) -> dict: # the reply
-    "What came back; raises `EndpointError` for all but a reply"
-    if 300 <= status < 400: raise self.fault(f'HTTP {status}: redirected to {headers.get("location")}. Give that as base_url, if you trust it', 'refused')
-    charset = re.search(r'charset=["\']?([\w-]+)', headers.get('content-type', ''))
-    try: text = data.decode(charset[1] if charset else 'utf-8-sig', 'replace')
-    except LookupError: text = data.decode('utf-8-sig', 'replace')
-    reply = joined(text) if text.lstrip().startswith('data:') else json_in(text)
-    reply = reply[0] if isinstance(reply, list) and reply and isinstance(reply[0], dict) else reply
-    good = 200 <= status < 300
-    if good and isinstance(reply, dict) and (reply.get('choices') or not reply.get('error')): return reply
-    if good and not as_dict(reply).get('error'): raise self.fault(f'a reply that is no JSON object: {text[:5000]}' if text.strip() else 'an empty reply', 'garbled')
-    raise self.complaint(200 if good else status, headers, reply, text, sent)
-
-# %% ../nbs/machinery/endpoint.ipynb #28f5e7c4
-@patch
-def complaint(self: Endpoint, status, headers, reply, text, sent) -> EndpointError:
-    "A server's complaint, by its kind"
-    error = as_dict(reply).get('error') or reply
-    says = words_of(reply) if isinstance(reply, (dict, list)) else text[:500].lower()
-    code, message = as_dict(error).get('code'), as_dict(error).get('message') or as_dict(reply).get('message')
-    if status == 200 and type(code) is int and 400 <= code < 600: status = code
-    kind, wait = kind_of(status, says), wait_in(headers)
-    if kind == 'quota' and 'insufficient_quota' not in says and (wait is not None or re.search('(retry|again) in', says)): kind = 'busy'
-    parameter = refused_parameter(reply, {k: v for k, v in sent.items() if k in OURS}) if kind == 'prompt' else None
-    message = message if isinstance(message, str) and message.strip() else text
-    hint = " (check the key, the model's name and the base_url)" if kind == 'refused' else ''
-    return self.fault(f'HTTP {status}{hint}: {message}', 'parameter' if parameter else kind, wait=wait, parameter=parameter,
-                      room=room_in(says + ' ' + text[:2000]) if kind == 'too_long' else None)
+        lasting = re.search(LASTING, cause_of(e).lower())
+        kind = 'refused' if lasting else 'busy'
+        raise self.fault(f'{cause_of(e)} ({parts.hostname})', kind) from None
+    return self.understand(*got, body)
 
 # %% ../nbs/machinery/endpoint.ipynb #3d9f0b71
-OURS = {'max_tokens', 'max_completion_tokens', 'temperature', 'top_p', 'seed', 'stop'}
 TWINS = {'max_tokens': 'max_completion_tokens', 'max_completion_tokens': 'max_tokens'}
 
 @patch
@@ -374,6 +447,7 @@ def adapted(self: Endpoint, body) -> dict:
     called = {k: self.parameters.get(k, k) for k in body}
     return {called[k]: v for k, v in body.items() if called[k] is not None}
 
+# %% ../nbs/machinery/endpoint.ipynb #73997029
 @patch
 def learn(self: Endpoint, name, body) -> bool: # did it help?
     "Do without a parameter, or call it by its other name"
@@ -382,41 +456,53 @@ def learn(self: Endpoint, name, body) -> bool: # did it help?
     ours, twin = next(k for k in body if self.parameters.get(k, k) == name), TWINS.get(name)
     if twin in self.refused: return False
     self.parameters[ours] = twin
-    lossless = twin or (ours == 'temperature' and body[ours] == 1)
-    if not lossless: self.notes.append(f"{self.name}: the server does not take '{name}'; it is left out, so what is drawn is as the server likes.")
+    if not twin and not (ours == 'temperature' and body[ours] == 1):
+        self.notes.append(f"{self.name}: the server does not take '{name}'; it is left out, "
+                          "so what is drawn is as the server likes.")
     return True
+
+# %% ../nbs/machinery/endpoint.ipynb #ada7a468
+dice = random.Random() # for waits, so that not all come back at once; a generator of its own
+
+@patch
+def going(self: Endpoint) -> bool: return not (self.closed or self.stop.is_set())
+
+@patch
+async def pause(self: Endpoint, seconds) -> bool: # does somebody still want to know?
+    "Wait, but not once asking has stopped"
+    until = time.monotonic() + seconds
+    while self.going() and (left := until - time.monotonic()) > 0:
+        await asyncio.sleep(min(left, .2))
+    return self.going()
 
 # %% ../nbs/machinery/endpoint.ipynb #19c3bf3e
 @patch
+def wait_for(self: Endpoint, e, attempt) -> float: # an EndpointError, 0, 1, 2, …; seconds
+    "How long to wait before the next attempt: what the server says, else twice as long each time"
+    if e.wait is not None: return e.wait
+    return min(30, (.5 if e.kind == 'busy' else .1)*2**attempt)*dice.uniform(.8, 1.2)
+
+# %% ../nbs/machinery/endpoint.ipynb #69b95747
+@patch
 async def ask(self: Endpoint, client, path, body, read=lambda reply: reply):
-    "What `read` makes of the reply to a question; tries again where there is hope. Raises `EndpointError`"
-    tries = dict(busy=self.retries, garbled=self.retries, empty=min(2, self.retries), timeout=min(1, self.retries))
+    "What `read` makes of the reply; tries again where there is hope. Raises `EndpointError`"
+    tries = dict(busy=self.retries, garbled=self.retries,
+                 empty=min(2, self.retries), timeout=min(1, self.retries))
     full = self.options | dict(model=self.model) | body
     for attempt in itertools.count():
         sent = self.adapted(full)
         try: got = read(await self.post(client, path, sent))
         except EndpointError as e:
             e.args = (quote(e, self.secrets),)
-            if e.kind == 'parameter' and (self.adapted(full) != sent or self.learn(e.parameter, full)): continue
-            wait = e.wait if e.wait is not None else min(30, (.5 if e.kind == 'busy' else .1)*2**attempt)*dice.uniform(.8, 1.2)
-            if attempt >= tries.get(e.kind, 0) or not await self.pause(wait): raise
+            if e.kind == 'parameter':         # another question may have learnt it meanwhile
+                if self.adapted(full) != sent or self.learn(e.parameter, full): continue
+            if attempt >= tries.get(e.kind, 0) or not await self.pause(self.wait_for(e, attempt)):
+                raise
         else: self.row = 0; return got
 
-# %% ../nbs/machinery/endpoint.ipynb #ada7a468
-dice = random.Random() # for waits, so that not all come back at once; nobody else's numbers are touched
-
-@patch
-async def pause(self: Endpoint, seconds) -> bool: # is there still somebody who wants to know?
-    "Wait, but not once asking has stopped"
-    until = time.monotonic() + seconds
-    while self.going() and (left := until - time.monotonic()) > 0: await asyncio.sleep(min(left, .2))
-    return self.going()
-
-@patch
-def going(self: Endpoint) -> bool: return not (self.closed or self.stop.is_set())
-
 # %% ../nbs/machinery/endpoint.ipynb #90a1c2af
-NULLS = dict(filtered='content_filter', empty='content_filter', too_long='prompt_too_long') # kinds that are an answer: a null one, for this reason
+NULLS = dict(filtered='content_filter', empty='content_filter', # kinds that are an answer: a null
+             too_long='prompt_too_long')                        # one, for this reason
 
 class Unanswered:
     "A question, and why it has no answer"
@@ -427,7 +513,8 @@ def failed(self: Endpoint, e):
     "Note a failure; stop asking where it says that no other question would fare better"
     if e.kind in ('filtered', 'too_long'): self.row = 0
     elif e.kind not in ('prompt', 'parameter'): self.row += 1
-    if e.kind == 'quota' or self.row >= self.patience*self.concurrency: self.closed = self.closed or e
+    if e.kind == 'quota' or self.row >= self.patience*self.concurrency:
+        self.closed = self.closed or e
 
 # %% ../nbs/machinery/endpoint.ipynb #555c8ab4
 @patch
@@ -446,7 +533,7 @@ async def work(self: Endpoint, jobs, ask, put, stop):
 @patch
 def converse(self: Endpoint, jobs, # what to ask for
              ask # async function of (client, job, put): puts what came of it
-            ): # yields what was put, and `Unanswered`
+            ): # yields what was put, and whatever stayed unanswered
     "Ask for all jobs; raises `EndpointError` where it had to stop"
     self.closed, self.row, held = None, 0, []
     for got in from_thread(lambda put, stop: self.work(jobs, ask, put, stop)):
@@ -454,6 +541,8 @@ def converse(self: Endpoint, jobs, # what to ask for
         if isinstance(got, Unanswered) and got.error.kind == 'empty': held.append(got)
         else: yield got
     if self.closed:
-        why = 'no money is left' if self.closed.kind == 'quota' else f'{self.patience*self.concurrency} questions in a row failed'
-        raise EndpointError(f'{self.name}: stopped asking, since {why}: {self.closed}. What was answered is kept. Run it again to ask for the rest.', self.closed.kind)
+        why = f'{self.patience*self.concurrency} questions in a row failed'
+        if self.closed.kind == 'quota': why = 'no money is left'
+        raise EndpointError(f'{self.name}: stopped asking, since {why}: {self.closed}. What was '
+                            'answered is kept. Run it again to ask for the rest.', self.closed.kind)
     yield from held
