@@ -5,14 +5,15 @@
 # %% auto #0
 __all__ = ['QUICK', 'SamplingSettings', 'RaySettings', 'EngineSettings', 'Section', 'DataSettings', 'EmbedderSettings',
            'SplitSettings', 'ProbeSettings', 'RoutingSettings', 'PromptSettings', 'RewardModelSettings',
-           'CollectSettings', 'PlanSettings', 'ExperimentFile', 'Allowed', 'Experiment', 'fields_at', 'brief',
-           'explain', 'merged', 'pick_variant', 'read_experiment', 'with_paths']
+           'CollectSettings', 'PlanSettings', 'ExperimentFile', 'Allowed', 'Experiment', 'model_in', 'fields_at',
+           'brief', 'explain', 'merged', 'pick_variant', 'with_paths', 'checked', 'read_experiment']
 
 # %% ../nbs/machinery/settings.ipynb #b3436d02
 import reprlib
 from pathlib import Path
 from typing import Literal, get_args
-from pydantic import BaseModel, ConfigDict, Field, model_validator, field_validator, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import model_validator, field_validator
 from .errors import ErpError, suggest
 from .files import read_yaml
 from .endpoint import redact
@@ -23,19 +24,19 @@ class SamplingSettings(BaseModel):
     model_config = ConfigDict(extra='forbid', frozen=True)
     max_tokens: int = Field(ge=1)             # most new tokens of a response
     n: int = Field(32, ge=1, le=100_000)      # K, samples per prompt
-    temperature: float = Field(1., ge=0)      # 0 takes the likeliest token, always
-    top_p: float = Field(1., gt=0, le=1)      # draw from the likeliest tokens that hold this much probability
+    temperature: float = Field(1., ge=0)      # 0 always takes the most probable token
+    top_p: float = Field(1., gt=0, le=1)      # draw from the most probable tokens up to this sum
     seed: int = 0                             # from which every sample's own seed is derived
     stop: tuple[str, ...] = ()                # texts that end a response; they are not part of it
-    chat_template: bool = True                # put the prompt as the model's chat template does; else the bare text
-    system_prompt: str | None = None          # said before the prompt; an error where the template has no place for it
+    chat_template: bool = True                # apply the model's chat template; else the bare text
+    system_prompt: str | None = None          # before the prompt; the template needs a place for it
 
 # %% ../nbs/machinery/settings.ipynb #524cd8cb
 class RaySettings(BaseModel):
     "How a model is spread over machines"
     model_config = ConfigDict(extra='forbid', frozen=True)
     actors: int = Field(2, ge=1)              # copies of the model
-    gpus: float | None = Field(None, ge=0)    # of each copy; None: with vllm a model's tensor parallel size, else none
+    gpus: float | None = Field(None, ge=0)    # of each copy; None: tensor parallel size, or no GPU
     cpus: float = Field(1, gt=0)              # of each copy
     address: str | None = None                # of a Ray cluster; None: this machine
 
@@ -44,20 +45,21 @@ class EngineSettings(BaseModel):
     "Which engine samples"
     model_config = ConfigDict(extra='forbid', frozen=True)
     kind: Literal['transformers', 'vllm', 'openai'] = 'transformers' # who runs the models
-    device: str | None = None                 # transformers: 'cpu', 'cuda', …; None: a GPU if there is one
-    base_url: str | None = None               # openai: the endpoint, where the pool does not say
-    api_key_env: str | None = None            # openai: the environment variable with the key; None: the usual one of the host
-    concurrency: int = Field(16, ge=1)        # openai: requests in flight
-    retries: int = Field(6, ge=0)             # openai: of a request that failed
-    timeout: float = Field(600, gt=0)         # openai: seconds for a whole reply
-    parameters: dict[str, str | None | dict[str, str | None]] = {} # openai: parameter -> what the models call it (null: leave it out); or model -> such a dict
-    options: dict = {}                        # vllm: further arguments of `vllm.LLM`; openai: what else to send
-    ray: RaySettings | None = None            # spread over machines
+    device: str | None = None          # transformers: 'cpu', 'cuda', …; None: a GPU if there is one
+    base_url: str | None = None        # openai: the endpoint, where the pool does not say
+    api_key_env: str | None = None     # openai: variable with the key; None: the host's usual one
+    concurrency: int = Field(16, ge=1) # openai: requests in flight
+    retries: int = Field(6, ge=0)      # openai: of a request that failed
+    timeout: float = Field(600, gt=0)  # openai: seconds for a whole reply
+    parameters: dict[str, str | None | dict[str, str | None]] = {} # openai: see parameters_of
+    options: dict = {}                 # vllm: arguments of `vllm.LLM`; openai: what else to send
+    ray: RaySettings | None = None     # spread over machines
 
-    def parameters_of(self, model) -> dict:   # parameter -> name or None
-        "How one model calls the parameters"
+    def parameters_of(self, model) -> dict: # parameter -> what this model calls it; None: leave out
+        "How one model calls the parameters: what is said for all, then what is said for it"
         own = self.parameters.get(model)
-        return {k: v for k, v in self.parameters.items() if not isinstance(v, dict)} | (own if isinstance(own, dict) else {})
+        common = {k: v for k, v in self.parameters.items() if not isinstance(v, dict)}
+        return common | (own if isinstance(own, dict) else {})
 
 # %% ../nbs/machinery/settings.ipynb #196ad6c4
 class Section(BaseModel):
@@ -66,54 +68,53 @@ class Section(BaseModel):
 
 class DataSettings(Section):
     "Where the scores are"
-    path: str                                # a folder of tables, or a file of scores; relative to the experiment file
-    form: Literal['long', 'wide', 'records', 'question_scores'] | None = None # form of a file of scores; a look at it decides unless given
-    pool: str | None = None                  # pool file, where `path` is a file of scores
-    reward_model: str = 'reward'             # what to call the scores, where the file does not say
-
-class EmbedderSettings(Section):
-    "Which vectors to predict from"
-    name: str = 'minilm'                     # 'hashing', 'minilm', or the name of a sentence-transformers model
-    revision: str | None = None              # its revision on the hub
-    dtype: Literal['auto', 'float32', 'bfloat16'] = 'auto' # precision of the forward pass
+    path: str                          # a folder of tables, or a file of scores
+    form: Literal['long', 'wide', 'records', 'question_scores'] | None = None # of a file of scores
+    pool: str | None = None            # pool file, where `path` is a file of scores
+    reward_model: str = 'reward'       # what to call the scores, where the file does not say
 
 # %% ../nbs/machinery/settings.ipynb #2260a263
+class EmbedderSettings(Section):
+    "Which vectors to predict from"
+    name: str = 'minilm'               # 'hashing', 'minilm', or a sentence-transformers model
+    revision: str | None = None        # its revision on the hub
+    dtype: Literal['auto', 'float32', 'bfloat16'] = 'auto' # precision of the forward pass
+
 class SplitSettings(Section):
     "Which prompts are for learning and which for judging"
-    seed: int = 0                            # seeds the split
+    seed: int = 0                      # seeds the split
     test_size: float = Field(.5, gt=0, lt=1) # share of each category on the test side
-    group: str | None = None                 # column whose equal values stay on one side; the prompt's text unless given
+    group: str | None = None           # column whose equal values stay on one side; None: the text
 
 # %% ../nbs/machinery/settings.ipynb #cd2c4590
 class ProbeSettings(Section):
     "How the probes are fitted"
-    alpha: float = Field(1., ge=0, allow_inf_nan=False)         # ridge penalty
-    alphas: list[float] | None = None        # candidates; each model takes the best by leave-one-out on train
-    penalty: Literal['sum', 'mean'] = 'sum'  # which reading of eq. (3): alpha beside the sum of squares or their mean
-    fit_intercept: bool = True               # is there a constant term?
+    alpha: float = Field(1., ge=0, allow_inf_nan=False) # ridge penalty
+    alphas: list[float] | None = None  # candidates; each model takes its best by leave-one-out
+    penalty: Literal['sum', 'mean'] = 'sum' # eq. (3): alpha beside the squares' sum or mean
+    fit_intercept: bool = True         # is there a constant term?
 
-# %% ../nbs/machinery/settings.ipynb #ade18a21
 class RoutingSettings(Section):
     "How routing is judged"
-    cost: Literal['params_b', 'price', 'call_price'] = 'params_b' # which column of the pool is a model's cost
-    splits: int = Field(20, ge=1, le=10_000)          # how many split seeds the intervals rest on
-    zooter: bool = True                      # train the Zooter baseline too? It needs torch
+    cost: Literal['params_b', 'price', 'call_price'] = 'params_b' # which column of the pool
+    splits: int = Field(20, ge=1, le=10_000) # how many split seeds the intervals rest on
+    zooter: bool = True                # train the Zooter baseline too? It needs torch
 
 # %% ../nbs/machinery/settings.ipynb #55fa4536
 class PromptSettings(Section):
     "Which prompts to ask"
-    path: str | None = None                  # a table of prompts, relative to the experiment file
-    dataset: str | None = None               # or a dataset of conversations: a name on the hub, or a folder of its Parquet files
-    revision: str | None = None              # its revision on the hub
-    categories: dict[str, str] = {}          # of a dataset: source -> category; other sources are left out
-    per_category: int | None = Field(None, ge=2) # how many of each category: the first of a table, any of a dataset; None: all
-    seed: int = 0                            # of the choice from a dataset
+    path: str | None = None            # a table of prompts
+    dataset: str | None = None         # or conversations: a name on the hub, or a folder of Parquet
+    revision: str | None = None        # its revision on the hub
+    categories: dict[str, str] = {}    # of a dataset: source -> category; others are left out
+    per_category: int | None = Field(None, ge=2) # first of a table, any of a dataset; None: all
+    seed: int = 0                      # of the choice from a dataset
 
 class RewardModelSettings(Section):
     "A reward model that scores"
-    name: str                                # what the tables call it
-    path: str | None = None                  # a folder, a name on the hub, `module:function`, or 'judge'; the name unless given
-    options: dict = {}                       # further arguments of `get_reward_model`
+    name: str                          # what the tables call it
+    path: str | None = None            # a folder, a name on the hub, `module:function` or 'judge'
+    options: dict = {}                 # further arguments of get_reward_model
     params_b: float | None = Field(None, gt=0) # its parameters, in billions; for `erp plan`
 
 # %% ../nbs/machinery/settings.ipynb #552938e5
@@ -124,45 +125,50 @@ class CollectSettings(Section):
     sampling: SamplingSettings               # how responses are drawn
     engine: EngineSettings = EngineSettings() # who draws them
     reward_models: list[RewardModelSettings] # who scores them
-    null_reward: Literal['worst', 'leave_out'] | float = 'worst' # what a null response scores: the least that the reward model gave, nothing, or a number
+    null_reward: Literal['worst', 'leave_out'] | float = 'worst' # what a null response scores
 
 # %% ../nbs/machinery/settings.ipynb #0ad15341
 class PlanSettings(Section):
-    "What `erp plan` reckons with: assumptions, unless you measured"
-    prompt_tokens: float = 150               # mean length of a prompt
-    completion_tokens: float | None = None   # mean length of a response; half of `max_tokens` unless given
-    gpu_memory_gb: float = Field(80, gt=0)   # of one device
-    gpu_tflops: float = Field(989, gt=0)     # of one device, bfloat16, dense
+    "What `erp plan` estimates from: assumptions, unless you measured"
+    prompt_tokens: float = 150         # mean length of a prompt
+    completion_tokens: float | None = None # mean length of a response; None: half of `max_tokens`
+    gpu_memory_gb: float = Field(80, gt=0) # of one device
+    gpu_tflops: float = Field(989, gt=0)   # of one device, bfloat16, dense
     utilisation: float = Field(.25, gt=0, le=1) # share of that which sampling and scoring reach
-    tokens_per_second: dict[str, float] = {} # model or reward model -> tokens that one device writes or reads, where it was measured
-    bytes_per_token: float = 6               # on disk: four letters, packed to half, kept three times
+    tokens_per_second: dict[str, float] = {} # model -> tokens that one device writes or reads
+    bytes_per_token: float = 6         # on disk: four letters, packed to half, kept three times
     prompts_per_second: float = Field(50, gt=0) # that are embedded
-    study_seconds: float = 30                # for each reward model
+    study_seconds: float = 30          # for each reward model
 
 # %% ../nbs/machinery/settings.ipynb #80ab64e1
 class ExperimentFile(Section):
     "A whole study, as its file says it"
-    name: str = Field(pattern=r'^[\w-][\w.-]*$', max_length=100)  # names the folder of the run
-    data: DataSettings | None = None         # where the scores are
-    collect: CollectSettings | None = Field(None, validate_default=True) # or how to come by them
-    reward_models: list[str] | None = None   # which reward models to study; all in the table unless given
+    name: str = Field(pattern=r'^[\w-][\w.-]*$', max_length=100) # names the folder of the run
+    data: DataSettings | None = None   # where the scores are
+    collect: CollectSettings | None = Field(None, validate_default=True) # or how to get them
+    reward_models: list[str] | None = None # which reward models to study; None: all in the table
     embedder: EmbedderSettings = EmbedderSettings() # which vectors to predict from
     split: SplitSettings = SplitSettings()   # which prompts are for learning
     probes: ProbeSettings = ProbeSettings()  # how the probes are fitted
     routing: RoutingSettings = RoutingSettings() # how routing is judged
-    plan: PlanSettings = PlanSettings()      # what `erp plan` reckons with
-    workers: int = Field(1, ge=0)            # models and studies in hand at a time, each in a process of its own; 0: in this process
+    plan: PlanSettings = PlanSettings()      # what `erp plan` estimates from
+    workers: int = Field(1, ge=0)      # models and studies at a time, each a process; 0: this one
 
     @model_validator(mode='before')
     @classmethod
-    def shorthand(cls, raw): # `data: folder` for `data: {path: folder}`, and the same for the embedder's name
-        if not isinstance(raw, dict): raise ValueError('expected keys and values, such as `name: my-study`')
-        return {**raw, **{key: {field: raw[key]} for key, field in (('data', 'path'), ('embedder', 'name')) if isinstance(raw.get(key), str)}}
+    def shorthand(cls, raw): # `data: folder` for `data: {path: folder}`, and so for the embedder
+        if not isinstance(raw, dict):
+            raise ValueError('expected keys and values, such as `name: my-study`')
+        short = {'data': 'path', 'embedder': 'name'}
+        said = {k: {short[k]: raw[k]} for k in short if isinstance(raw.get(k), str)}
+        return raw | said
 
     @field_validator('collect')
     @classmethod
-    def one_source(cls, collect, info): # of a field, since a validator of the whole is not asked where a field is at fault
-        if 'data' in info.data and (collect is None) == (info.data['data'] is None): raise ValueError('expected either `data` (scores at hand) or `collect` (how to come by them)')
+    def one_source(cls, collect, info): # on a field: after a fault the whole is not validated
+        if 'data' in info.data and (collect is None) == (info.data['data'] is None):
+            raise ValueError('expected either `data` (scores at hand) or `collect` '
+                             '(how to come by them)')
         return collect
 
 # %% ../nbs/machinery/settings.ipynb #e8eab035
@@ -177,14 +183,18 @@ class Experiment(ExperimentFile):
     folder: str = '.'                        # of the file; functions of the user's lie there
 
 # %% ../nbs/machinery/settings.ipynb #b6259f2f
+def model_in(kinds): # annotations, such as `list[X] | None`
+    "The settings class that an annotation holds"
+    while not (found := [k for k in kinds if hasattr(k, 'model_fields')]):
+        kinds = [a for k in kinds for a in get_args(k)]
+    return found[0]
+
 def fields_at(path): # the keys that lead to a fault
     "The names that are known at that place in the file"
     model = ExperimentFile
     for key in path[:-1]:
         if isinstance(key, int): continue    # a place in a list
-        kinds = [model.model_fields[key].annotation]
-        while not (found := [k for k in kinds if hasattr(k, 'model_fields')]): kinds = [a for k in kinds for a in get_args(k)]
-        model = found[0]
+        model = model_in([model.model_fields[key].annotation])
     return list(model.model_fields)
 
 # %% ../nbs/machinery/settings.ipynb #83e37ff3
@@ -195,25 +205,23 @@ def brief(thing) -> str: # for a message
     return short.repr(thing)[:120]
 
 # %% ../nbs/machinery/settings.ipynb #3c5b8a68
-def explain(fault # one of pydantic's error dicts
-           ) -> str: # a line
+def explain(fault) -> str: # one of pydantic's error dicts; a line
     "One fault of an experiment file, in words"
     where = '.'.join(map(str, fault['loc'])) or 'the file'
     if fault['type'] == 'extra_forbidden':
         known = fields_at(fault['loc'])
-        return f"unknown key '{where}'.{suggest(fault['loc'][-1], known)} Known there: {', '.join(known)}."
+        hint = suggest(fault['loc'][-1], known)
+        return f"unknown key '{where}'.{hint} Known there: {', '.join(known)}."
     if fault['type'] == 'missing': return f"'{where}' is missing. Add it."
     if fault['type'] == 'value_error': return f"'{where}': {fault['ctx']['error']}."
     got = redact({str(fault['loc'][-1]) if fault['loc'] else '': fault['input']})
-    return f"'{where}': got {brief(next(iter(got.values())))}; {fault['msg'][0].lower() + fault['msg'][1:]}."
-
-# %% ../nbs/machinery/settings.ipynb #cffe108a
-QUICK = dict(routing=dict(splits=3, zooter=False)) # what `--quick` changes, whatever the experiment
+    says = fault['msg'][0].lower() + fault['msg'][1:]
+    return f"'{where}': got {brief(next(iter(got.values())))}; {says}."
 
 # %% ../nbs/machinery/settings.ipynb #eecf161d
-def merged(base, # a dict of dicts
-           change # the same, with what is different
-          ) -> dict:
+QUICK = dict(routing=dict(splits=3, zooter=False)) # what `--quick` changes, whatever the experiment
+
+def merged(base, change) -> dict: # dicts of dicts
     "`base` with the values of `change`, key by key and section by section"
     if not isinstance(base, dict) or not isinstance(change, dict): return change
     return {**base, **{k: merged(base.get(k), v) for k, v in change.items()}}
@@ -225,29 +233,16 @@ def pick_variant(raw, # an experiment file's content
     "Apply one of the file's variants; raises `ErpError` that lists those there are"
     own = raw.get('variants') or {}
     if not isinstance(own, dict) or not all(isinstance(v, dict) for v in own.values()):
-        raise ErpError(f"'variants': got {brief(own)}, expected a section of settings for each name.")
+        raise ErpError(f"'variants': got {brief(own)}, expected a section of settings for each "
+                       'name.')
     variants = {'quick': {}, **own}
     base = {k: v for k, v in raw.items() if k != 'variants'}
     if variant is None: return base
-    if variant not in variants: raise ErpError(f"no variant '{variant}'.{suggest(variant, variants)} There are: {', '.join(variants)}.")
+    if variant not in variants:
+        raise ErpError(f"no variant '{variant}'.{suggest(variant, variants)} "
+                       f"There are: {', '.join(variants)}.")
     if variant == 'quick': base = merged(base, QUICK)
     return merged(base, variants[variant]) | dict(name=f'{base.get("name")}-{variant}')
-
-# %% ../nbs/machinery/settings.ipynb #a11def96
-def read_experiment(path, # the YAML file
-                    variant=None, # 'quick', or one of the file's own
-                    allowed=None # `Allowed`: what the user allows it; None: nothing
-                   ) -> Experiment: # with paths made absolute
-    "Read and check an experiment file; raises `ErpError` that lists every fault"
-    path = Path(path)
-    raw = read_yaml(path)
-    try:
-        try: said = ExperimentFile.model_validate(pick_variant(raw, variant) if isinstance(raw, dict) else raw)
-        except ValidationError as e: raise ErpError('\n'.join(f'{path}: {explain(f)}' for f in e.errors())) from None
-    except RecursionError: raise ErpError(f'{path}: a value in it refers to itself. Write it out.') from None
-    try: parts = dict(said) | {k: with_paths(getattr(said, k), path.parent) for k in ('data', 'collect')}
-    except (ValueError, OSError) as e: raise ErpError(f'{path}: a path in it cannot be one ({e}).') from None
-    return Experiment(**parts, allowed=allowed or Allowed(), folder=str(path.parent.resolve()))
 
 # %% ../nbs/machinery/settings.ipynb #0dc23ce7
 def with_paths(section, # `data` or `collect` of an experiment, or None
@@ -257,7 +252,34 @@ def with_paths(section, # `data` or `collect` of an experiment, or None
     near = lambda p: p and str((base/p).resolve())
     model = lambda p: near(p) if p and (base/p).is_dir() else p
     change = lambda s, **kw: s.model_copy(update=kw)
-    if isinstance(section, DataSettings): return change(section, path=near(section.path), pool=near(section.pool))
     if section is None: return None
-    prompts = change(section.prompts, path=near(section.prompts.path), dataset=model(section.prompts.dataset))
-    return change(section, pool=near(section.pool), prompts=prompts, reward_models=[change(r, path=model(r.path)) for r in section.reward_models])
+    section = change(section, pool=near(section.pool))
+    if isinstance(section, DataSettings): return change(section, path=near(section.path))
+    prompts = change(section.prompts, path=near(section.prompts.path),
+                     dataset=model(section.prompts.dataset))
+    scorers = [change(r, path=model(r.path)) for r in section.reward_models]
+    return change(section, prompts=prompts, reward_models=scorers)
+
+# %% ../nbs/machinery/settings.ipynb #a11def96
+def checked(raw, path) -> ExperimentFile: # what a file says, and the file for messages
+    "Raise `ErpError` that lists every fault"
+    try: return ExperimentFile.model_validate(raw)
+    except ValidationError as e:
+        raise ErpError('\n'.join(f'{path}: {explain(f)}' for f in e.errors())) from None
+
+# %% ../nbs/machinery/settings.ipynb #a258d67d
+def read_experiment(path, # the YAML file
+                    variant=None, # 'quick', or one of the file's own
+                    allowed=None # Allowed: what the user allows it; None: nothing
+                   ) -> Experiment: # with paths made absolute
+    "Read and check an experiment file; raises `ErpError` that lists every fault"
+    path = Path(path)
+    raw = read_yaml(path)
+    try: said = checked(pick_variant(raw, variant) if isinstance(raw, dict) else raw, path)
+    except RecursionError:
+        raise ErpError(f'{path}: a value in it refers to itself. Write it out.') from None
+    try: parts = {k: with_paths(getattr(said, k), path.parent) for k in ('data', 'collect')}
+    except (ValueError, OSError) as e:
+        raise ErpError(f'{path}: a path in it cannot be one ({e}).') from None
+    return Experiment(**dict(said) | parts, allowed=allowed or Allowed(),
+                      folder=str(path.parent.resolve()))
