@@ -7,7 +7,8 @@ __all__ = ['MADE', 'FULL', 'HALF', 'KINDS', 'FORMAT', 'BLANK', 'NOT_OURS', 'AGAI
            'atomic_write', 'write_together', 'check_whole', 'put_parquet', 'write_parquet', 'load_parquet', 'is_ours',
            'write_json', 'read_json', 'file_name', 'file_names', 'content', 'described', 'digest', 'package_code',
            'folder_digest', 'package_file', 'lock', 'Shards', 'clear', 'Run', 'seal_mark', 'seal', 'sealed_header',
-           'unseal', 'check_names', 'check_arrays', 'check_card', 'check_equal']
+           'file_bytes', 'whole_card', 'unseal', 'check_names', 'check_array', 'check_arrays', 'check_card',
+           'check_equal']
 
 # %% ../nbs/machinery/store.ipynb #b3436d02
 import errno, hashlib, json, os, re, shutil, time, uuid
@@ -46,6 +47,7 @@ def new_file(path # where the file will be, in the end
     open(tmp, 'x').close()
     return tmp
 
+# %% ../nbs/machinery/store.ipynb #2f1f9bcc
 def put_in_place(tmp, path):
     "Bring a temporary file to the disk, and rename it over its target"
     if path.exists(): shutil.copymode(path, tmp)
@@ -90,6 +92,7 @@ def write_together(folder, # made if it is not there
     with writing(folder):
         for path in [*(folder/name for name in gone), note]: path.unlink(missing_ok=True)
 
+# %% ../nbs/machinery/store.ipynb #e22994ee
 def check_whole(folder):
     "Raise `ErpError` for a folder whose writer died between its files"
     if not (Path(folder)/HALF).exists(): return
@@ -100,7 +103,7 @@ def check_whole(folder):
 def put_parquet(df, # any frame
                 tmp, # the file to write
                 where, # what to call it in a message
-                metadata=() # a dict of text kept in the file, read back as `df.attrs`
+                metadata=() # a dict of text kept in the file, read back as df.attrs
                ):
     "Write a frame as Parquet; raises `ErpError` for a column that Parquet cannot hold"
     df = df.copy(deep=False); df.attrs = {}
@@ -113,23 +116,23 @@ def put_parquet(df, # any frame
     table = table.replace_schema_metadata({**(table.schema.metadata or {}), **ours})
     pq.write_table(table, tmp, compression='zstd')
 
-def write_parquet(df, path, metadata=()): # as for `put_parquet`
+# %% ../nbs/machinery/store.ipynb #e6900445
+def write_parquet(df, path, metadata=()): # as for put_parquet
     "Write a frame as Parquet, atomically"
     with atomic_write(path) as tmp: put_parquet(df, tmp, path, metadata)
 
-# %% ../nbs/machinery/store.ipynb #41533bc4
 def load_parquet(path, # a Parquet file
                  columns=None # only these; None: all
                 ) -> pd.DataFrame: # with the file's metadata in `attrs`
     "Read a Parquet file as it is"
     table = pq.read_table(path, columns=columns)
-    df, ours = table.to_pandas(integer_object_nulls=True), (table.schema.metadata or {}).get(b'erp', b'{}')
-    try: df.attrs = dict(json.loads(ours))
+    df = table.to_pandas(integer_object_nulls=True)
+    try: df.attrs = dict(json.loads((table.schema.metadata or {}).get(b'erp', b'{}')))
     except (ValueError, TypeError): df.attrs = {}      # somebody else's note of the same name
     return df
 
-def is_ours(path # a Parquet file, or none
-           ) -> bool: # did `write_parquet` make it?
+# %% ../nbs/machinery/store.ipynb #8a15f433
+def is_ours(path) -> bool: # a Parquet file, or none
     "Files of ours may be replaced and removed; others are their owner's"
     try: return b'erp' in (pq.read_schema(path).metadata or {})
     except (OSError, pa.ArrowException): return False
@@ -168,8 +171,9 @@ def file_names(names, # of the models of one run, say
     for name in names:
         key = file_name(name).casefold()
         if key in seen:
-            raise ErpError(f"the name '{name}' is taken: there is '{seen[key]}', and names that differ "
-                           'in capitals only share their files on macOS and Windows. Rename it.')
+            raise ErpError(f"the name '{name}' is taken: there is '{seen[key]}', and names that "
+                           'differ in capitals only share their files on macOS and Windows. '
+                           'Rename it.')
         seen[key] = name
     return {name: file_name(name) for name in names}
 
@@ -223,8 +227,7 @@ def folder_digest(folder) -> str: # 64 hexadecimal digits
     return h.hexdigest()
 
 # %% ../nbs/machinery/store.ipynb #a8883cec
-def package_file(name # as in the project: 'experiments/embedded.yaml', …
-                ) -> Path: # absolute
+def package_file(name) -> Path: # as in the project: 'experiments/embedded.yaml', …
     "A file or folder that comes with the package; raises `ErpError` where it does not"
     here = Path(erp_nbdev.__file__).resolve().parent
     found = [p for p in (here/'data'/name, here.parent/name) if p.exists()]
@@ -234,8 +237,7 @@ def package_file(name # as in the project: 'experiments/embedded.yaml', …
 
 # %% ../nbs/machinery/store.ipynb #4e4768c1
 @contextmanager
-def lock(folder # made if it is not there
-        ):
+def lock(folder): # made if it is not there
     "Hold a folder; raises `ErpError` at once if something else holds it"
     folder = Path(folder)
     with writing(folder): folder.mkdir(parents=True, exist_ok=True)
@@ -253,7 +255,7 @@ class Shards:
     "Parquet files, each written at once, that together are one table; or rows in memory"
     every = 5 # seconds between files
     def __init__(self, folder, # the user's; ours is `shards-<kind>` in it; None: in memory
-                 check, # a function that checks a frame of rows before it is written, and gives it back
+                 check, # a function that checks a frame before it is written, and returns it
                  columns, # of the rows that will be added
                  about, # a dict: what must be the same whenever rows are added
                  kind='rows' # what the rows are, for the name of our folder
@@ -262,12 +264,14 @@ class Shards:
         self.check, self.columns, self.rows, self.last = check, list(columns), [], time.monotonic()
         self.about = json.loads(json.dumps(about, default=str))
 
-    def add(self, rows):
-        "Take some rows; write what there is if the last file is long ago"
-        self.rows += rows
-        if self.folder and time.monotonic() - self.last > self.every: self.flush()
-
 # %% ../nbs/machinery/store.ipynb #3b71a2c1
+@patch
+def files(self: Shards) -> list: # of paths
+    "The shards, known by their names; whatever else is there is left alone"
+    ours = re.compile(r'\d+-[0-9a-f]{8}').fullmatch
+    return sorted(p for p in self.folder.glob('*.parquet') if ours(p.stem))
+
+# %% ../nbs/machinery/store.ipynb #caf6cec2
 @patch
 def check_about(self: Shards):
     "Raise `ErpError` if the files that are there were made otherwise; else note how these are"
@@ -281,11 +285,6 @@ def check_about(self: Shards):
             raise ErpError(f'{self.folder}: what is here was made with {k} = {was.get(k)!r}, '
                            f'and now it is {self.about.get(k)!r}. {how}')
 
-@patch
-def files(self: Shards) -> list: # of paths
-    "The shards, known by their names; whatever else is there is left alone"
-    return sorted(p for p in self.folder.glob('*.parquet') if re.fullmatch(r'\d+-[0-9a-f]{8}', p.stem))
-
 # %% ../nbs/machinery/store.ipynb #85cc434f
 @patch
 def flush(self: Shards):
@@ -295,15 +294,24 @@ def flush(self: Shards):
     write_parquet(self.check(df), self.folder/f'{time.time_ns()}-{uuid.uuid4().hex[:8]}.parquet')
     self.rows, self.last = [], time.monotonic()
 
+# %% ../nbs/machinery/store.ipynb #d320c16f
+@patch
+def add(self: Shards, rows):
+    "Take some rows; write what there is if the last file is long ago"
+    self.rows += rows
+    if self.folder and time.monotonic() - self.last > self.every: self.flush()
+
 # %% ../nbs/machinery/store.ipynb #ec83371a
 @patch
 def load(self: Shards, path, columns=None) -> pd.DataFrame:
     "One shard; raises `ErpError` if it is damaged"
     try: return load_parquet(path, columns or self.columns)
     except (OSError, ValueError, pa.ArrowException) as e:
-        raise ErpError(f'{path}: damaged, or not one of our shards ({str(e).splitlines()[0][:100]}). '
+        why = str(e).splitlines()[0][:100]
+        raise ErpError(f'{path}: damaged, or not one of our shards ({why}). '
                        'Remove it: what it held will be asked for again.') from None
 
+# %% ../nbs/machinery/store.ipynb #2d7a9fa9
 @patch
 def table(self: Shards, columns=None) -> pd.DataFrame: # all rows, on disk and waiting, in no order
     "What there is so far, or some of its columns"
@@ -319,6 +327,7 @@ def clear(folder):
         if left.is_dir() and not left.is_symlink(): shutil.rmtree(left, ignore_errors=True)
         else: left.unlink(missing_ok=True)
 
+# %% ../nbs/machinery/store.ipynb #e5f95688
 @patch
 @contextmanager
 def open(self: Shards):
@@ -333,7 +342,7 @@ def open(self: Shards):
 class Run:
     "A folder of results, and the notes of what made them"
     def __init__(self, folder, # made if it is not there
-                 say=print # told, in a line, what each stage does
+                 say=print # called with a line on what each stage does
                 ):
         self.folder, self.say, self.holds = Path(folder), say, False
         self.notes = self.read_notes()
@@ -369,10 +378,17 @@ def is_done(self: Run, name, # the stage
     if note.get('key') != key or not all((self/o).is_file() for o in outputs): return False
     return note.get('outputs') == {o: digest(self/o) for o in outputs}
 
+@patch
+def note(self: Run, name, key, outputs, seconds):
+    "Remember that a stage was done"
+    made = {o: digest(self/o) for o in outputs}
+    self.notes[name] = dict(key=key, outputs=made, seconds=round(seconds, 1))
+    write_json(self.notes, self/'stages.json')
+
 # %% ../nbs/machinery/store.ipynb #f4f402ee
 @patch
 def stage(self: Run, name, # what to call it
-          depends, # all that the result depends on, as for `digest`
+          depends, # all that the result depends on, as for digest
           outputs, # the files that it makes, relative to the run's folder
           make # called with no argument, makes them
          ):
@@ -383,14 +399,6 @@ def stage(self: Run, name, # what to call it
         self.say(f'{name} …'); start = time.perf_counter()
         make()
         self.note(name, key, outputs, time.perf_counter() - start)
-
-# %% ../nbs/machinery/store.ipynb #0da9f475
-@patch
-def note(self: Run, name, key, outputs, seconds):
-    "Remember that a stage was done"
-    made = {o: digest(self/o) for o in outputs}
-    self.notes[name] = dict(key=key, outputs=made, seconds=round(seconds, 1))
-    write_json(self.notes, self/'stages.json')
 
 # %% ../nbs/machinery/store.ipynb #ff9290f4
 FORMAT, BLANK = 3, '0' * 64
@@ -423,16 +431,19 @@ def sealed_header(blob # a file's bytes
     return (digest, card, end) if ours and digest.isascii() else None
 
 # %% ../nbs/machinery/store.ipynb #3766d622
-def unseal(path # a file made by `seal`
-          ) -> tuple: # tensors and card
-    "Read a sealed file; raises `ErpError` if it is not one, is cut short, or has changed"
+def file_bytes(path) -> bytes:
+    "What is in a regular file; raises `ErpError` where it cannot be read"
     try:
         if Path(path).exists() and not Path(path).is_file():
             raise ValueError('it is no regular file')
-        blob = Path(path).read_bytes()
+        return Path(path).read_bytes()
     except (OSError, ValueError) as e:
         why = getattr(e, 'strerror', None) or e
         raise ErpError(f'{path}: cannot be read ({why}). Check the path.') from None
+
+# %% ../nbs/machinery/store.ipynb #3ea534e4
+def whole_card(path, blob) -> dict: # a file, and what is in it
+    "The card of a sealed file; raises `ErpError` if it is not one, is cut short, or has changed"
     if 8 + int.from_bytes(blob[:8], 'little') > len(blob):
         cut = 'cut short: its header is not all there. Copy it again.'
         raise ErpError(f'{path}: ' + (cut if blob[8:9] == b'{' else NOT_OURS))
@@ -443,6 +454,13 @@ def unseal(path # a file made by `seal`
     blank = blob.replace(seal_mark(digest), seal_mark(BLANK), 1)
     if hashlib.sha256(blank).hexdigest() != digest:
         raise ErpError(f'{path}: changed since it was written (its SHA-256 differs). {AGAIN}')
+    return card
+
+# %% ../nbs/machinery/store.ipynb #9bc79c47
+def unseal(path) -> tuple: # a file made by seal; tensors and card
+    "Read a sealed file; raises `ErpError` if it is not one, is cut short, or has changed"
+    blob = file_bytes(path)
+    card = whole_card(path, blob)
     try: return load_tensors(blob), card
     except Exception as e: # whatever the library says of a header that does not fit its numbers
         why = ' '.join(f'{type(e).__name__}: {e}'.split())[:100]
@@ -451,10 +469,7 @@ def unseal(path # a file made by `seal`
 # %% ../nbs/machinery/store.ipynb #43febf7a
 HUGE = 1e100 # in a saved file no number is larger
 
-def check_names(have, # names that are there
-                want, # names that must be
-                where # the file and the part of it, for the message
-               ):
+def check_names(have, want, where): # names there, names wanted, and the place for the message
     "Raise `ErpError` for the first name that is missing, or that nobody knows"
     for name in [n for n in want if n not in have]:
         found = ', '.join(have) or 'nothing'
@@ -463,6 +478,21 @@ def check_names(have, # names that are there
         raise ErpError(f"{where}: '{name[:60]}' is not known.{suggest(name, want)} {AGAIN}")
 
 # %% ../nbs/machinery/store.ipynb #54cc4a64
+def check_array(a, name, row, where, sizes): # an array, its row of the schema, lengths known so far
+    "Raise `ErpError` for an array that is not as the schema has it"
+    dtype, dims, finite = row[0], row[1].split(), row[2]
+    least = [n >= (not d.endswith('*')) for d, n in zip(dims, a.shape)]
+    same = [sizes.get(d, n) == n for d, n in zip(dims, a.shape)]
+    if a.dtype != dtype or len(dims) != a.ndim or not all(least + same):
+        want = ', '.join(f'{d} = {sizes[d]}' if d in sizes else d for d in dims)
+        raise ErpError(f"{where}: array '{name}' is {a.dtype} {list(a.shape)}, "
+                       f'expected {dtype} [{want}]. {AGAIN}')
+    if finite and not (fine := np.abs(a) < np.float64(HUGE)).all():
+        at = np.argwhere(~fine)[0].tolist()
+        raise ErpError(f"{where}: array '{name}' holds {a[~fine][0]} at {at}, "
+                       f'expected finite numbers. {AGAIN}')
+
+# %% ../nbs/machinery/store.ipynb #391db241
 def check_arrays(arrays, # dict of arrays
                  schema, # dict: name → (dtype, 'names of dimensions', must all be finite?)
                  where, # the file, for the message
@@ -470,19 +500,9 @@ def check_arrays(arrays, # dict of arrays
                 ) -> dict: # the sizes of all dimensions
     "Raise `ErpError` for the first array that is not as the schema has it"
     check_names(arrays, schema, f'{where}: arrays')
-    for name, (dtype, dims, finite) in schema.items():
-        a, dims = arrays[name], dims.split()
-        least = [n >= (not d.endswith('*')) for d, n in zip(dims, a.shape)]
-        same = [sizes.get(d, n) == n for d, n in zip(dims, a.shape)]
-        if a.dtype != dtype or len(dims) != a.ndim or not all(least + same):
-            want = ', '.join(f'{d} = {sizes[d]}' if d in sizes else d for d in dims)
-            raise ErpError(f"{where}: array '{name}' is {a.dtype} {list(a.shape)}, "
-                           f'expected {dtype} [{want}]. {AGAIN}')
-        if finite and not (fine := np.abs(a) < np.float64(HUGE)).all():
-            at = np.argwhere(~fine)[0].tolist()
-            raise ErpError(f"{where}: array '{name}' holds {a[~fine][0]} at {at}, "
-                           f'expected finite numbers. {AGAIN}')
-        sizes |= dict(zip(dims, a.shape))
+    for name, row in schema.items():
+        check_array(arrays[name], name, row, where, sizes)
+        sizes |= dict(zip(row[1].split(), arrays[name].shape))
     return sizes
 
 # %% ../nbs/machinery/store.ipynb #4f6248b8
