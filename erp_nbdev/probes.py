@@ -4,19 +4,18 @@
 
 # %% auto #0
 __all__ = ['Name', 'Line', 'Number', 'NonNegative', 'Count', 'Option', 'MAY_KEEP', 'PROBES', 'Factor', 'factorise', 'solve',
-           'loo_residuals', 'loo_path', 'fit_ridge', 'training_digests', 'same_rows', 'ExpectedRewardProbes',
-           'model_names', 'check_numbers', 'check_rewards', 'stack', 'r_squared', 'model_axis', 'predict_path',
-           'plot_alpha_path', 'reward_r2_ceiling', 'r2_by_samples', 'plot_ceiling', 'r2_by_budget', 'plot_budget',
-           'category_means', 'r2_interval', 'r2_row', 'r2_table', 'decile_means', 'plot_predictions', 'plain',
+           'loo_residuals', 'loo_path', 'training_digests', 'fit_ridge', 'same_rows', 'ExpectedRewardProbes',
+           'model_names', 'check_numbers', 'check_rewards', 'r_squared', 'reward_r2_ceiling', 'category_means',
+           'bootstrap_counts', 'r2_interval', 'r2_row', 'r2_table', 'decile_means', 'plot_predictions', 'plain',
            'all_different', 'RouterCard', 'Card', 'probes_card', 'check_kind', 'must_agree', 'learned_probes',
-           'build_probes', 'check_predictions', 'save_probes', 'check_embedder', 'load_probes']
+           'build_probes', 'check_predictions', 'save_probes', 'load_probes']
 
 # %% ../nbs/04_probes.ipynb #1bb1d322
-import hashlib, itertools, sys, warnings
+import hashlib, sys, warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
-import numpy as np, pandas as pd, matplotlib.pyplot as plt, seaborn as sns, sklearn
+import numpy as np, pandas as pd, sklearn
 from fastcore.basics import patch
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, create_model
 from sklearn.base import BaseEstimator, RegressorMixin, clone
@@ -33,15 +32,15 @@ from .tables import check_table
 # %% ../nbs/04_probes.ipynb #95e1246e
 @dataclass(frozen=True)
 class Factor:
-    "Centred vectors in their principal coordinates: all that ridge needs to know of X"
+    "Centred vectors in their principal coordinates, (4.5): all that ridge needs to know of X"
     mean: np.ndarray # float64 [d]: the mean vector; zeros without an intercept
-    B: np.ndarray    # float64 [n, r]: the prompts' coordinates, `B.T @ B` is `diag(s)`
+    B: np.ndarray    # float64 [n, r]: the prompts' coordinates; B'B = diag(s)
     s: np.ndarray    # float64 [r]: the non-zero eigenvalues
     V: np.ndarray    # float64 [d, r]: the principal directions
     intercept: bool  # was X centred?
 
     @property
-    def leverage(self) -> float: return self.intercept / len(self.B) # what the intercept adds to each leverage: 1/n or 0
+    def leverage(self) -> float: return self.intercept / len(self.B) # its share: 1/n or 0
 
     def center(self, Y): # rewards [n, m]
         "The means of the columns, and the columns without them"
@@ -52,70 +51,54 @@ class Factor:
 def factorise(X, # float [n, d]: a vector per prompt
               fit_intercept=True # centre first?
              ) -> Factor:
-    "One eigendecomposition, of X'X or XX' (whichever is smaller), good for every model and every α"
+    "One eigendecomposition, of X'X or XX' (the smaller one), good for every model and every α"
     X = np.asarray(X, float)
     n, d = X.shape
     mean = X.mean(0) if fit_intercept else np.zeros(d)
     Xc = X - mean
-    tall = d <= n                                               # the one place where the side is chosen
+    tall = d <= n                                 # the one place where the side is chosen
     G = Xc.T @ Xc if tall else Xc @ Xc.T
     with threadpool_limits(1 if len(G) <= 2048 else None, 'blas'): s, W = np.linalg.eigh(G)
-    keep = s > s[-1] * max(n, d) * np.finfo(float).eps          # directions in which the prompts do not differ carry nothing
+    keep = s > s[-1] * max(n, d) * np.finfo(float).eps
     s, W = s[keep], W[:, keep]
     B, V = (Xc @ W, W) if tall else (W * np.sqrt(s), Xc.T @ W / np.sqrt(s))
     return Factor(mean, B, s, V, fit_intercept)
 
 # %% ../nbs/04_probes.ipynb #60623524
-def solve(f, # the `Factor` of the vectors
+def solve(f, # Factor of the vectors
           Y, # float64 [n, m]: a column per model, none missing
           alpha # ridge penalty against the sum of squares: a number, or one per column
          ) -> tuple: # coef [m, d] and intercept [m]
-    "The closed form of ridge for every column, each with its own α if wished"
+    "The closed form of ridge for every column, (4.6), each with its own α if wished"
     mean, Yc = f.center(Y)
     C = f.B.T @ Yc / (f.s[:, None] + alpha)
     coef = (f.V @ C).T
     return coef, mean - coef @ f.mean
 
 # %% ../nbs/04_probes.ipynb #122fb4ab
-def loo_residuals(f, # the `Factor` of the vectors
+def loo_residuals(f, # Factor of the vectors
                   Y, # float64 [n, m]: a column per model, none missing
                   alpha # one ridge penalty
-                 ) -> np.ndarray: # [n, m]: target minus the prediction of the fit without that row; inf where it is not determined
-    "Leave-one-out residuals of ridge, in closed form"
+                 ) -> np.ndarray: # [n, m]: target minus prediction; inf where not determined
+    "Leave-one-out residuals of ridge in closed form, (4.8)"
     _, Yc = f.center(Y)
-    w = 1 / (f.s + alpha)
-    free = 1 - f.leverage - f.B**2 @ w
-    E, determined = Yc - f.B @ (w[:, None] * (f.B.T @ Yc)), free > 1e-10
-    return np.where(determined[:, None], E / np.where(determined, free, 1)[:, None], np.inf)
+    w = 1 / (f.s + alpha)[:, None]
+    E, free = Yc - f.B @ (w * (f.B.T @ Yc)), 1 - f.leverage - f.B**2 @ w
+    return np.where(free > 1e-10, E / np.where(free > 1e-10, free, 1), np.inf)
 
 # %% ../nbs/04_probes.ipynb #2873e825
-def loo_path(f, # the `Factor` of the vectors
+def loo_path(f, # Factor of the vectors
              Y, # float64 [n, m]: a column per model, none missing
              alphas # ridge penalties, [A]
             ) -> np.ndarray: # [A, m]: mean squared leave-one-out residual
     "Leave-one-out error for every column and a whole path of α, from one factorisation"
     _, Yc = f.center(Y)
-    w = 1 / (f.s[:, None] + np.asarray(alphas, float))                  # [r, A]
-    Z, free = f.B.T @ Yc, 1 - f.leverage - f.B**2 @ w                   # [r, m] and [n, A]
-    mse = np.full((w.shape[1], Y.shape[1]), np.inf)
-    for a in np.flatnonzero((free > 1e-10).all(0)):                     # else a row determines its own fit, and leaving it out says nothing
+    w = 1 / (f.s[:, None] + np.asarray(alphas, float))                # [r, A]
+    Z, free = f.B.T @ Yc, 1 - f.leverage - f.B**2 @ w                 # [r, m] and [n, A]
+    mse = np.full((len(alphas), Y.shape[1]), np.inf)
+    for a in np.flatnonzero((free > 1e-10).all(0)):
         mse[a] = (((Yc - f.B @ (w[:, [a]] * Z)) / free[:, [a]])**2).mean(0)
     return mse
-
-# %% ../nbs/04_probes.ipynb #e710ea8a
-def fit_ridge(X, # float64 [n, d]: a vector per prompt
-              Y, # float64 [n, m]: rewards, none missing
-              alphas, # penalties to choose from, per column, by leave-one-out error; one is no choice
-              penalty='sum', # what they are weighed against: 'sum' or 'mean' of squared errors
-              fit_intercept=True # with an intercept?
-             ) -> dict: # `coef_` [m, d], `intercept_` [m], `alpha_` [m], `loo_mse_` [A, m], `digest_` [m]
-    "Ridge probes for columns that share their rows: one factorisation, every α, every column"
-    scale = len(X) if penalty == 'mean' else 1
-    f, alphas = factorise(X, fit_intercept), np.asarray(alphas, float)
-    mse = loo_path(f, Y, alphas * scale)
-    alpha = alphas[mse.argmin(0)]
-    coef, intercept = solve(f, Y, alpha * scale)
-    return dict(coef_=coef, intercept_=intercept, alpha_=alpha, loo_mse_=mse, digest_=training_digests(X, Y))
 
 # %% ../nbs/04_probes.ipynb #05c72666
 def training_digests(X, # float64 [n, d]
@@ -126,6 +109,22 @@ def training_digests(X, # float64 [n, d]
     for y in np.ascontiguousarray(Y.T):
         h = start.copy(); h.update(y); digests.append(h.hexdigest())
     return np.array(digests)
+
+# %% ../nbs/04_probes.ipynb #e710ea8a
+def fit_ridge(X, # float64 [n, d]: a vector per prompt
+              Y, # float64 [n, m]: rewards, none missing
+              alphas, # penalties to choose from, per column, by leave-one-out error
+              penalty='sum', # what they are weighed against: 'sum' or 'mean' of squared errors
+              fit_intercept=True # with an intercept?
+             ) -> dict: # coef_ [m, d], intercept_ [m], alpha_ [m], loo_mse_ [A, m], digest_ [m]
+    "Ridge probes for columns that share their rows: one factorisation, every α, every column"
+    scale = len(X) if penalty == 'mean' else 1
+    f, alphas = factorise(X, fit_intercept), np.asarray(alphas, float)
+    mse = loo_path(f, Y, alphas * scale)
+    alpha = alphas[mse.argmin(0)]
+    coef, intercept = solve(f, Y, alpha * scale)
+    return dict(coef_=coef, intercept_=intercept, alpha_=alpha, loo_mse_=mse,
+                digest_=training_digests(X, Y))
 
 # %% ../nbs/04_probes.ipynb #1d1e5efc
 def same_rows(Y # float64 [n, M] with NaN where there is no reward
@@ -138,13 +137,14 @@ def same_rows(Y # float64 [n, M] with NaN where there is no reward
 class ExpectedRewardProbes(RegressorMixin, BaseEstimator):
     "One linear probe per model, from prompt vectors to expected rewards: equation (3)"
     def __init__(self,
-                 alpha=1.0, # ridge penalty of every model (β of equation (3) if `penalty='mean'`)
-                 alphas=None, # penalties to choose from, per model, by leave-one-out error; None: take `alpha`
-                 penalty='sum', # the penalty is weighed against the 'sum' of squared errors (scikit-learn), or their 'mean' (equation (3))
+                 alpha=1.0, # ridge penalty of every model
+                 alphas=None, # penalties to choose from by leave-one-out error; None: alpha
+                 penalty='sum', # weighed against the 'sum' of squared errors, or their 'mean'
                  fit_intercept=True, # with an intercept, unpenalised?
                  estimator=None # a scikit-learn regressor, cloned per model, to stand in for ridge
                 ):
-        self.alpha, self.alphas, self.penalty, self.fit_intercept, self.estimator = alpha, alphas, penalty, fit_intercept, estimator
+        self.alpha, self.alphas, self.penalty = alpha, alphas, penalty
+        self.fit_intercept, self.estimator = fit_intercept, estimator
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -152,15 +152,16 @@ class ExpectedRewardProbes(RegressorMixin, BaseEstimator):
         return tags
 
 # %% ../nbs/04_probes.ipynb #4224820e
-def model_names(y, # what was given to `fit` as targets
+def model_names(y, # what fit was given
                 m # how many columns it has
                ) -> list: # a name per column
-    "The names of the columns, or m0, m1, … where they have none; raises `ErpError` for a name that stands twice"
+    "The names of the columns, or m0, m1, …; raises `ErpError` for a name that stands twice"
     if hasattr(y, 'columns'): names = [str(c) for c in y.columns]
     elif getattr(y, 'name', None) is not None: names = [str(y.name)]
     else: names = [f'm{j}' for j in range(m)]
     twice = [m for m in names if names.count(m) > 1]
-    if twice: raise ErpError(f"y: the model '{twice[0]}' has {len(twice)} columns; expected one. Rename or drop the others.")
+    if twice: raise ErpError(f"y: the model '{twice[0]}' has {len(twice)} columns; expected one. "
+                             'Rename or drop the others.')
     return names
 
 # %% ../nbs/04_probes.ipynb #c43a6980
@@ -169,7 +170,9 @@ def check_numbers(y # DataFrame prompt × model
     "Raise `ErpError`, naming the model and the row, for a reward that is not a number"
     for c, col in y.items():
         bad = np.flatnonzero(pd.to_numeric(col, errors='coerce').isna() & col.notna())
-        if len(bad): raise ErpError(f"model '{c}': got {col.iloc[bad[0]]!r} in row {bad[0]}, expected a number, or NaN for not sampled. Mend the scores.")
+        if len(bad):
+            raise ErpError(f"model '{c}': got {col.iloc[bad[0]]!r} in row {bad[0]}, "
+                           'expected a number, or NaN for not sampled. Fix the scores.')
 
 # %% ../nbs/04_probes.ipynb #36c58b4d
 def check_rewards(Y, # float64 [n, M], NaN = not sampled
@@ -177,50 +180,51 @@ def check_rewards(Y, # float64 [n, M], NaN = not sampled
                  ):
     "Raise `ErpError`, naming the model, for an infinite reward or fewer than two"
     for name, y in zip(names, Y.T):
-        if np.isinf(y).any():
-            raise ErpError(f"model '{name}': the reward in row {np.flatnonzero(np.isinf(y))[0]} is infinite; "
-                           "expected a finite number, or NaN for not sampled. Mend the scores.")
+        for i in np.flatnonzero(np.isinf(y)):
+            raise ErpError(f"model '{name}': the reward in row {i} is infinite; expected a finite "
+                           'number, or NaN for not sampled. Fix the scores.')
         n = int((~np.isnan(y)).sum())
-        if n == 0: raise ErpError(f"model '{name}' has no rewards: its column is all NaN. Score it, or leave it out of the pool.")
-        if n == 1: raise ErpError(f"model '{name}' has a reward for 1 sample only (one prompt); >= 2 needed to fit a probe. "
-                                  "Score more prompts, or leave it out.")
+        if n == 0: raise ErpError(f"model '{name}' has no rewards: its column is all NaN. "
+                                  'Score it, or leave it out of the pool.')
+        if n == 1:
+            raise ErpError(f"model '{name}' has a reward for 1 sample only (one prompt); >= 2 "
+                           'needed to fit a probe. Score more prompts, or leave it out.')
 
 # %% ../nbs/04_probes.ipynb #95e503de
 @patch
 def _penalties(self: ExpectedRewardProbes) -> np.ndarray: # [A]
     "The penalties to try, checked"
-    if self.penalty not in ('sum', 'mean'): raise ErpError(f"penalty={self.penalty!r}: expected 'sum' or 'mean'.")
+    if self.penalty not in ('sum', 'mean'):
+        raise ErpError(f"penalty={self.penalty!r}: expected 'sum' or 'mean'.")
     if self.estimator is not None and self.alphas is not None:
-        raise ErpError('alphas chooses the penalty of ridge, but estimator= stands in for ridge; give one of the two.')
-    try: alphas = np.atleast_1d(np.asarray(self.alpha if self.alphas is None else self.alphas, float))
+        raise ErpError('alphas chooses the penalty of ridge, but estimator= stands in for ridge; '
+                       'give one of the two.')
+    given = self.alpha if self.alphas is None else self.alphas
+    try: alphas = np.atleast_1d(np.asarray(given, float))
     except (TypeError, ValueError): alphas = np.array([np.nan])
     if alphas.ndim > 1 or not len(alphas) or not (np.isfinite(alphas) & (alphas >= 0)).all():
-        raise ErpError(f'alpha={self.alpha!r}, alphas={self.alphas!r}: expected finite numbers of at least 0, and at least one of them.')
+        raise ErpError(f'alpha={self.alpha!r}, alphas={self.alphas!r}: '
+                       'expected finite numbers of at least 0, and at least one of them.')
     return alphas
-
-# %% ../nbs/04_probes.ipynb #33a9cb62
-def stack(parts # a list of objects
-         ) -> np.ndarray: # [len(parts)] of objects
-    "A one-dimensional array of objects, even if they look like lists"
-    out = np.empty(len(parts), object)
-    for j, p in enumerate(parts): out[j] = p
-    return out
 
 # %% ../nbs/04_probes.ipynb #8ba5aaa1
 @patch
 def _learn(self: ExpectedRewardProbes, X, # float64 [n, d]
            Y # float64 [n, m], NaN = not sampled
-          ) -> dict: # attribute name -> array with the models on its last axis (on the first for `coef_`)
+          ) -> dict: # attribute → array, models first (last in loo_mse_)
     "What is learned for the columns of Y"
-    alphas, have = self._penalties(), ~np.isnan(Y)
-    out = dict(n_rows_=have.sum(0))
+    alphas, m, out = self._penalties(), Y.shape[1], dict(n_rows_=(~np.isnan(Y)).sum(0))
     if self.estimator is not None:
-        return out | dict(estimators_=stack([clone(self.estimator).fit(X[h], y[h]) for h, y in zip(have.T, Y.T)]))
-    m, d, A = Y.shape[1], X.shape[1], len(alphas)
-    out |= dict(coef_=np.empty((m, d)), intercept_=np.empty(m), alpha_=np.empty(m), loo_mse_=np.empty((A, m)), digest_=np.empty(m, '<U64'))
+        fitted = np.empty(m, object)              # some estimators look like lists: one at a time
+        for j, y in enumerate(Y.T):
+            have = ~np.isnan(y)
+            fitted[j] = clone(self.estimator).fit(X[have], y[have])
+        return out | dict(estimators_=fitted)
+    out |= dict(coef_=np.empty((m, X.shape[1])), intercept_=np.empty(m), alpha_=np.empty(m),
+                loo_mse_=np.empty((len(alphas), m)), digest_=np.empty(m, '<U64'))
     for rows, cols in same_rows(Y):
         part = fit_ridge(X[rows], Y[np.ix_(rows, cols)], alphas, self.penalty, self.fit_intercept)
-        for k, v in part.items(): out[k][(slice(None), cols) if k == 'loo_mse_' else cols] = v
+        for k, v in part.items(): out[k][(..., cols) if k == 'loo_mse_' else cols] = v
     return out
 
 # %% ../nbs/04_probes.ipynb #4521abde
@@ -228,15 +232,18 @@ def _learn(self: ExpectedRewardProbes, X, # float64 [n, d]
 def fit(self: ExpectedRewardProbes, X, # float [n, d]: a vector per prompt
         y # float [n, M] or DataFrame prompt × model, NaN = not sampled; or [n] for a single model
        ): # self
-    "Fit a probe for every column, each on the rows that have it; raises `ErpError` for a model without enough rewards"
+    "Fit a probe per column on the rows that have it; raises `ErpError` for a model with too few"
     y_rules = dict(dtype=np.float64, ensure_2d=False, ensure_all_finite=False)
     names = model_names(y, y.shape[1]) if hasattr(y, 'columns') else None
     if isinstance(y, pd.DataFrame): check_numbers(y)
     X, Y = validate_data(self, X, y, validate_separately=(dict(dtype=np.float64), y_rules))
     check_consistent_length(X, Y)
-    single, names = Y.ndim == 1, names or model_names(y, 1 if Y.ndim == 1 else Y.shape[1])
-    if single and np.isnan(Y).any(): raise ErpError('y: Input y contains NaN. Leave these rows out, or give y as a DataFrame with a column per model.')
+    single = Y.ndim == 1
+    if single and np.isnan(Y).any():
+        raise ErpError('y: Input y contains NaN. Leave these rows out, '
+                       'or give y as a DataFrame with a column per model.')
     Y = Y.reshape(len(Y), -1)
+    names = names or model_names(y, Y.shape[1])
     check_rewards(Y, names)
     for k, v in self._learn(X, Y).items(): setattr(self, k, v)
     self.models_, self.single_output_ = names, single
@@ -245,19 +252,21 @@ def fit(self: ExpectedRewardProbes, X, # float [n, d]: a vector per prompt
 # %% ../nbs/04_probes.ipynb #d1cef95d
 @patch
 def predict(self: ExpectedRewardProbes, X # float [n, d]: a vector per prompt
-           ) -> np.ndarray: # [n, M] predicted expected rewards, columns as in `models_`; [n] if fitted on a one-dimensional y
+           ) -> np.ndarray: # [n, M] expected rewards, columns as in models_; [n] if y was [n]
     "The expected reward of every model on every prompt"
     check_is_fitted(self)
     X = validate_data(self, X, reset=False, dtype=np.float64)
-    if self.estimator is not None: P = np.column_stack([e.predict(X) for e in self.estimators_]).astype(float)
-    else: P = np.column_stack([X @ c + b for c, b in zip(self.coef_, self.intercept_)])
+    if self.estimator is not None: columns = [e.predict(X) for e in self.estimators_]
+    else: columns = [X @ c + b for c, b in zip(self.coef_, self.intercept_)]
+    P = np.column_stack(columns).astype(float)
     return P[:, 0] if self.single_output_ else P
 
+# %% ../nbs/04_probes.ipynb #04c0de29
 @patch
 def predict_frame(self: ExpectedRewardProbes, X, # float [n, d]: a vector per prompt
                   index=None # prompt ids, if they are to label the rows
                  ) -> pd.DataFrame: # prompt × model
-    "The same as `predict`, with the names on"
+    "The same as predict, with the names on"
     return pd.DataFrame(self.predict(X).reshape(len(X), -1), index=index, columns=self.models_)
 
 # %% ../nbs/04_probes.ipynb #e29228f1
@@ -265,7 +274,7 @@ def r_squared(y, # float [n]: rewards
               p, # float [n]: predictions
               weight=None # float [n] ≥ 0, if some rows count more
              ) -> float: # at most 1; NaN where all rewards are equal
-    "The share of the variance of `y` that `p` explains, relative to predicting the mean of `y`"
+    "The share of the variance of y that p explains, relative to predicting the mean of y"
     y, p = np.asarray(y, float), np.asarray(p, float)
     w = np.ones(len(y)) if weight is None else np.asarray(weight, float)
     if len(y) < 2 or np.ptp(y) <= 1e-12 * np.abs(y).max(): return np.nan
@@ -274,20 +283,16 @@ def r_squared(y, # float [n]: rewards
 # %% ../nbs/04_probes.ipynb #d3ff19a1
 @patch
 def score(self: ExpectedRewardProbes, X, # float [n, d]
-          y, # rewards as for `fit`
+          y, # rewards as for fit
           sample_weight=None # float [n]
          ) -> float: # mean R² over the models
     "Mean R² over the models, each on the prompts that have its reward"
     P = self.predict(X).reshape(len(X), -1)
-    Y, W = np.asarray(y, float).reshape(P.shape), np.ones(len(P)) if sample_weight is None else np.asarray(sample_weight, float)
-    r2 = [r_squared(y[have], p[have], W[have]) for y, p in zip(Y.T, P.T) for have in [~np.isnan(y)]]
-    return float(np.nanmean(r2)) if not np.isnan(r2).all() else np.nan
-
-# %% ../nbs/04_probes.ipynb #48192f1d
-def model_axis(name # a learned attribute
-              ) -> int: # the axis along which its models lie
-    "`loo_mse_` is penalties × models; everything else has its models first"
-    return 1 if name == 'loo_mse_' else 0
+    Y, W = np.asarray(y, float).reshape(P.shape), np.ones(len(P))
+    if sample_weight is not None: W = np.asarray(sample_weight, float)
+    have = ~np.isnan(Y)
+    r2 = np.array([r_squared(y[h], p[h], W[h]) for y, p, h in zip(Y.T, P.T, have.T)])
+    return np.nan if np.isnan(r2).all() else float(np.nanmean(r2))
 
 # %% ../nbs/04_probes.ipynb #1351fd31
 @patch
@@ -295,15 +300,19 @@ def add_model(self: ExpectedRewardProbes, name, # of the new model
               X, # float [n, d]: vectors of the prompts it was scored on
               y # float [n]: its expected rewards, NaN = not sampled
              ): # self
-    "Fit a probe for one more model; every other column keeps every bit. Raises `ErpError` for a name that is taken"
+    "Fit a probe for one more model; every other column keeps every bit"
     check_is_fitted(self)
     name = str(name)
-    if name in self.models_: raise ErpError(f"model '{name}' is already in the pool; remove_model('{name}') first, or give it another name.")
+    if name in self.models_:
+        raise ErpError(f"model '{name}' is already in the pool; remove_model('{name}') first, "
+                       'or give it another name.')
     check_numbers(pd.DataFrame({name: np.asarray(y).ravel()}))
-    X, y = validate_data(self, X, reset=False, dtype=np.float64), np.asarray(y, float).reshape(-1, 1)
+    X = validate_data(self, X, reset=False, dtype=np.float64)
+    y = np.asarray(y, float).reshape(-1, 1)
     check_consistent_length(X, y)
     check_rewards(y, [name])
-    for k, v in self._learn(X, y).items(): setattr(self, k, np.concatenate([getattr(self, k), v], axis=model_axis(k)))
+    for k, v in self._learn(X, y).items():
+        setattr(self, k, np.concatenate([getattr(self, k), v], axis=int(k == 'loo_mse_')))
     self.models_, self.single_output_ = [*self.models_, name], False
     return self
 
@@ -311,153 +320,65 @@ def add_model(self: ExpectedRewardProbes, name, # of the new model
 @patch
 def remove_model(self: ExpectedRewardProbes, name # of a model in the pool
                 ): # self
-    "Forget one model; every other column keeps every bit. Raises `ErpError` for an unknown name, or the last one"
+    "Forget one model; every other column keeps every bit"
     check_is_fitted(self)
-    if name not in self.models_: raise ErpError(f"model '{name}' is not in the pool {self.models_}.{suggest(name, self.models_)}")
-    if len(self.models_) == 1: raise ErpError(f"model '{name}' is the only one in the pool; a pool needs at least one.")
-    j = self.models_.index(name)
+    have = self.models_
+    if name not in have:
+        raise ErpError(f"model '{name}' is not in the pool {have}.{suggest(name, have)}")
+    if len(have) == 1: raise ErpError(f"model '{name}' is the only one in the pool; one must stay.")
+    j = have.index(name)
     for k in ('n_rows_', 'estimators_', 'coef_', 'intercept_', 'alpha_', 'loo_mse_', 'digest_'):
-        if hasattr(self, k): setattr(self, k, np.delete(getattr(self, k), j, axis=model_axis(k)))
-    self.models_ = [m for m in self.models_ if m != name]
+        if hasattr(self, k):
+            setattr(self, k, np.delete(getattr(self, k), j, axis=int(k == 'loo_mse_')))
+    self.models_ = [m for m in have if m != name]
     return self
-
-# %% ../nbs/04_probes.ipynb #219a00d6
-def predict_path(probes, # `ExpectedRewardProbes` with `alphas`
-                 X, # float [n, d]: training vectors
-                 Y, # float [n, M]: training rewards, NaN = not sampled
-                 new # float [k, d]: vectors to predict for
-                ): # yields a [k, M] array of predictions for each of `alphas`
-    "Predictions of the same probes under every penalty, from one factorisation per group of columns"
-    X, Y = np.asarray(X, float), np.asarray(Y, float)
-    groups = [(rows, cols, factorise(X[rows], probes.fit_intercept)) for rows, cols in same_rows(Y)]
-    for a in probes.alphas:
-        P = np.empty((len(new), Y.shape[1]))
-        for rows, cols, f in groups:
-            coef, b = solve(f, Y[np.ix_(rows, cols)], a * (rows.sum() if probes.penalty == 'mean' else 1))
-            P[:, cols] = new @ coef.T + b
-        yield P
-
-# %% ../nbs/04_probes.ipynb #97eb4add
-def plot_alpha_path(probes, # fitted `ExpectedRewardProbes` with `alphas`
-                    train, # the `RoutingData` they were fitted on
-                    test=None, # `RoutingData` of test prompts, to draw their error too
-                    ax=None # where to draw
-                   ) -> plt.Axes:
-    "Leave-one-out error (and test error) of every model against the penalty, relative to the variance of its rewards"
-    ax = ax or plt.subplots(figsize=(7.5, 3.8))[1]
-    alphas, colors = np.asarray(probes.alphas, float), sns.color_palette('colorblind', len(probes.models_))
-    tested = test and [(test.Y - P).pow(2).mean() for P in predict_path(probes, train.X, train.Y, test.X)]
-    for j, (m, c) in enumerate(zip(probes.models_, colors)):
-        ax.plot(alphas, probes.loo_mse_[:, j] / np.nanvar(train.Y[m]), color=c, label=m)
-        if test: ax.plot(alphas, [t[m] for t in tested] / np.nanvar(test.Y[m]), color=c, ls='--')
-    for a, name in {1: 'α = 1', len(train.X): 'β = 1'}.items():
-        a = a / len(train.X) if probes.penalty == 'mean' else a
-        ax.axvline(a, color='.5', lw=.8, ls=':')
-        ax.annotate(name, (a, 1), xycoords=('data', 'axes fraction'), ha='center', va='bottom', fontsize=8)
-    ax.set(xscale='log', xlabel=f"penalty, against the {probes.penalty} of squared errors", ylabel='mean squared error / variance')
-    ax.legend(title='leave-one-out' + ('\n(dashed: test)' if test else ''), loc='center left', bbox_to_anchor=(1, .5),
-              fontsize=8, title_fontsize=8, frameon=False)
-    sns.despine(ax=ax)
-    return ax
 
 # %% ../nbs/04_probes.ipynb #30c36603
 @patch
-def loo_predict(self: ExpectedRewardProbes, X, # float [n, d]: the vectors given to `fit`
-                y # the rewards given to `fit`
+def loo_predict(self: ExpectedRewardProbes, X, # float [n, d]: the vectors given to fit
+                y # the rewards given to fit
                ) -> np.ndarray: # [n, M]: each prompt predicted by probes fitted without it
-    "Predictions for the training prompts, each from probes that did not see it; α is held as chosen. Ridge only"
-    if self.estimator is not None: raise ErpError('loo_predict needs ridge; with estimator= use sklearn.model_selection.cross_val_predict.')
+    "Predictions for the training prompts by probes that did not see them; α as chosen. Ridge only"
+    if self.estimator is not None:
+        raise ErpError('loo_predict needs ridge; with estimator= use '
+                       'sklearn.model_selection.cross_val_predict.')
     P, X = self.predict(X).reshape(len(X), -1), np.asarray(X, float)
     Y = np.asarray(y, float).reshape(P.shape)
     for rows, cols in same_rows(Y):
-        f, scale = factorise(X[rows], self.fit_intercept), rows.sum() if self.penalty == 'mean' else 1
-        for j in cols: P[rows, j] = Y[rows, j] - loo_residuals(f, Y[rows][:, [j]], self.alpha_[j] * scale)[:, 0]
+        f, scale = factorise(X[rows], self.fit_intercept), 1
+        if self.penalty == 'mean': scale = rows.sum()
+        for j in cols:
+            y = Y[rows, j]
+            P[rows, j] = y - loo_residuals(f, y[:, None], self.alpha_[j] * scale)[:, 0]
     return P[:, 0] if self.single_output_ else P
 
 # %% ../nbs/04_probes.ipynb #fc4c3d24
 def reward_r2_ceiling(y, # float [n]: mean rewards, NaN = not sampled
                       se # float [n]: their standard errors, NaN where a mean is of one sample
                      ) -> float: # at most 1; NaN = not known
-    "The R² that perfect knowledge of the expected rewards would score, from prompts whose standard error is known"
+    "The R² that perfect knowledge of the expected rewards would score, (4.11)"
     y, se = np.asarray(y, float), np.asarray(se, float)
     known = ~np.isnan(y) & ~np.isnan(se)
     y, se = y[known], se[known]
     if len(y) < 2 or np.ptp(y) <= 1e-12 * np.abs(y).max(): return np.nan
     return 1 - (se**2).mean() / y.var()
 
-# %% ../nbs/04_probes.ipynb #37203290
-def r2_by_samples(test, # `RoutingData` of test prompts
-                  predictions, # float [n, M]
-                  ks=(1, 2, 4, 8, 16, 32) # samples per target; those above K are left out
-                 ) -> pd.DataFrame: # columns model, k, r2, ceiling, ratio
-    "R² and its ceiling if the targets were means of k samples"
-    rows, K = [], test.R.shape[2]
-    for m, R, p in zip(test.models, test.R.transpose(1, 0, 2), np.asarray(predictions).T):
-        R, p = R[full := ~np.isnan(R).any(1)], p[full]                       # prompts with all K samples
-        noise = R.var(1, ddof=1).mean() if K > 1 else np.nan
-        signal = R.mean(1).var() - noise / K
-        for k in [k for k in ks if k <= K]:
-            blocks = R[:, :K // k * k].reshape(len(R), K // k, k).mean(2)
-            rows.append(dict(model=m, k=k, r2=np.mean([r_squared(y, p) for y in blocks.T]), ceiling=signal / (signal + noise / k)))
-    return pd.DataFrame(rows).eval('ratio = r2 / ceiling')
-
-# %% ../nbs/04_probes.ipynb #b8cee079
-def plot_ceiling(by_samples # what `r2_by_samples` gave
-                ) -> plt.Figure:
-    "R², its ceiling and their ratio against the number of samples per target, a panel per model"
-    models = by_samples.model.unique()
-    fig, axs = plt.subplots(1, len(models), figsize=(8, 2.4), sharex=True, sharey=True, squeeze=False)
-    colors, styles = sns.color_palette('colorblind'), dict(ceiling=('ceiling', '--', 1), r2=('R²', '-', 0), ratio=('R² / ceiling', ':', 2))
-    for ax, m in zip(axs[0], models):
-        df = by_samples[by_samples.model == m]
-        for col, (label, ls, c) in styles.items(): ax.plot(df.k, df[col], ls=ls, color=colors[c], label=label, marker='o', ms=3)
-        ax.set_title(m, fontsize=9); ax.set_xscale('log')
-        ax.set_xticks(df.k[::2], df.k[::2]); ax.minorticks_off()
-    axs[0, 0].set(ylabel='R² on test prompts', ylim=(min(0, by_samples.r2.min()), 1.02))
-    fig.supxlabel('samples per target', fontsize=9)
-    fig.legend(*axs[0, 0].get_legend_handles_labels(), loc='upper center', ncol=3, frameon=False, fontsize=8, bbox_to_anchor=(.5, .03))
-    sns.despine(fig); fig.tight_layout()
-    return fig
-
-# %% ../nbs/04_probes.ipynb #c1dfa4a9
-def r2_by_budget(train, test, # `RoutingData`
-                 ks=(1, 2, 4, 8, 16, 32), # samples per training prompt
-                 ns=(50, 100, 200, 400, 800, 1600), # training prompts; those above N are left out
-                 repeats=5, # choices of prompts
-                 seed=0, alpha=1. # of the choices; of the probes
-                ) -> pd.DataFrame: # columns n, k, seed, r2: mean over models, on test prompts with all samples
-    "R² when the probes learn from k samples of n prompts"
-    rows, N = [], len(train.prompt_ids)
-    for r in range(repeats):
-        order = np.random.default_rng([seed, r]).permutation(N)
-        for n, k in itertools.product([n for n in ns if n < N] + [N], [k for k in ks if k <= train.R.shape[2]]):
-            some = order[:n]
-            Y = pd.DataFrame(np.nanmean(train.R[some, :, :k], axis=2), columns=train.models)
-            p = ExpectedRewardProbes(alpha=alpha).fit(train.X[some], Y).predict(test.X)
-            rows.append(dict(n=n, k=k, seed=r, r2=np.nanmean([r_squared(y, q) for y, q in zip(test.Y.to_numpy().T, np.asarray(p).T)])))
-    return pd.DataFrame(rows)
-
-# %% ../nbs/04_probes.ipynb #d52f88df
-def plot_budget(by_budget # from `r2_by_budget`
-               ) -> plt.Figure:
-    "R² against the number of training prompts, and against the number of generations, a line per K"
-    fig, axs = plt.subplots(1, 2, figsize=(8, 3), sharey=True, layout='constrained')
-    df = by_budget.assign(generations=by_budget.n*by_budget.k)
-    palette = sns.color_palette('viridis', df.k.nunique())
-    for ax, x in zip(axs, ('n', 'generations')):
-        sns.lineplot(df, x=x, y='r2', hue='k', palette=palette, marker='o', ms=4, errorbar=('pi', 100), ax=ax, legend=x == 'n')
-        ax.set(xscale='log', ylabel='R² on test prompts, mean of the models')
-    axs[0].set_xlabel('training prompts N'); axs[1].set_xlabel('generations per model, N × K')
-    axs[0].set_xticks(df.n.unique(), df.n.unique(), minor=False); axs[0].minorticks_off()
-    axs[0].legend(title='samples K', fontsize=8, title_fontsize=8, frameon=False)
-    sns.despine(fig)
-    return fig
-
 # %% ../nbs/04_probes.ipynb #0f480719
-def category_means(train # `RoutingData` of training prompts
+def category_means(train # RoutingData of training prompts
                   ) -> pd.DataFrame: # category × model
-    "The mean reward of every model in every category; a model's own mean where it was not sampled in one"
+    "The mean reward of every model in every category; its overall mean where it was not sampled"
     return train.Y.groupby(np.asarray(train.categories)).mean().fillna(train.Y.mean())
+
+# %% ../nbs/04_probes.ipynb #04c0de26
+def bootstrap_counts(groups, # [n]: the group of each prompt
+                     draws, # how many
+                     seed=0
+                    ) -> np.ndarray: # float [draws, n]
+    "How often each prompt is drawn when whole groups are drawn with replacement"
+    group, rng = pd.factorize(np.asarray(groups))[0], np.random.default_rng(seed)
+    G = group.max() + 1
+    drawn = [np.bincount(rng.integers(G, size=G), minlength=G) for _ in range(draws)]
+    return np.array(drawn, float).reshape(draws, G)[:, group]
 
 # %% ../nbs/04_probes.ipynb #76c054f5
 def r2_interval(y, # float [n]: rewards
@@ -465,46 +386,51 @@ def r2_interval(y, # float [n]: rewards
                 counts # float [draws, n]: how often each prompt was drawn
                ) -> tuple: # 2.5 and 97.5 per cent points; NaN where R² is not defined
     "Bootstrap interval of R² over prompts"
+    if np.isnan(r_squared(y, p)): return np.nan, np.nan
     c, n = y - y.mean(), counts.sum(1)
     with np.errstate(divide='ignore', invalid='ignore'):
         total = counts @ c**2 - (counts @ c)**2 / n
         r2 = 1 - counts @ (y - p)**2 / total
     r2 = r2[np.isfinite(r2) & (total > 1e-12 * (c @ c))]
-    return tuple(np.percentile(r2, [2.5, 97.5])) if len(r2) and not np.isnan(r_squared(y, p)) else (np.nan, np.nan)
+    return tuple(np.percentile(r2, [2.5, 97.5])) if len(r2) else (np.nan, np.nan)
 
 # %% ../nbs/04_probes.ipynb #b8f10b63
 def r2_row(model, category, # what the row is of
            y, p, base, se, # float [n]: rewards, predictions, category means, standard errors
            counts # float [draws, n]: bootstrap counts
           ) -> dict:
-    "One row of `r2_table`; warns where R² is not defined"
+    "One row of the table; warns where R² is not defined"
     have = ~np.isnan(y)
     y, p, base, se = y[have], p[have], base[have], se[have]
     r2, ceiling = r_squared(y, p), reward_r2_ceiling(y, se)
     if np.isnan(r2):
         why = 'all rewards are equal' if len(y) > 1 else f'it has {len(y)} prompts here'
-        warnings.warn(f"R² of '{model}' ({category}) is undefined: {why}", UndefinedMetricWarning, stacklevel=3)
-    low, high = r2_interval(y, p, counts[:, have]) if len(y) > 1 else (np.nan, np.nan)
-    return dict(model=model, category=category, n=len(y), r2=r2, low=low, high=high, category_mean_r2=r_squared(y, base),
-                ceiling=ceiling, ratio=r2 / ceiling if ceiling > 0 else np.nan)
+        warnings.warn(f"R² of '{model}' ({category}) is undefined: {why}",
+                      UndefinedMetricWarning, stacklevel=3)
+    low, high = r2_interval(y, p, counts[:, have])
+    return dict(model=model, category=category, n=len(y), r2=r2, low=low, high=high,
+                category_mean_r2=r_squared(y, base), ceiling=ceiling,
+                ratio=r2 / ceiling if ceiling > 0 else np.nan)
 
 # %% ../nbs/04_probes.ipynb #ee462fb2
-def r2_table(test, # `RoutingData` of test prompts
-             predictions, # float [n, M], as `predict` gives them
-             train=None, # `RoutingData` of training prompts, for the category means; without it that column is NaN
-             n_boot=1000, # bootstrap draws
+def r2_table(test, # RoutingData of test prompts
+             predictions, # float [n, M], in the order of the models
+             train=None, # RoutingData of training prompts, for the category means; None: NaN there
+             n_boot=1000, # bootstrap draws, of whole groups
              seed=0 # of the bootstrap
-            ) -> pd.DataFrame: # columns model, category ('aggregate' or its name), n, r2, low, high, category_mean_r2, ceiling, ratio
-    "R² of every model, in all and per category, with its interval, the category mean's R², its ceiling and the ratio to it"
+            ) -> pd.DataFrame: # a row per model and category, and per model over all ('aggregate')
+    "R² with its interval, the category mean's R², the ceiling, and the ratio to it"
     P, cats = np.asarray(predictions, float), np.asarray(test.categories)
-    if P.shape != test.Y.shape: raise ErpError(f'predictions: got an array of shape {P.shape}, expected {test.Y.shape} (prompts × models).')
-    n, rng = len(cats), np.random.default_rng(seed)
-    base = category_means(train).reindex(cats).to_numpy() if train is not None else np.full(P.shape, np.nan)
-    counts = np.array([np.bincount(rng.integers(n, size=n), minlength=n) for _ in range(n_boot)], float).reshape(n_boot, n)
-    groups = {'aggregate': np.ones(n, bool)} | {c: cats == c for c in sorted(set(cats))}
-    Y, se = test.Y.to_numpy(), np.asarray(test.se)
-    return pd.DataFrame([r2_row(m, c, Y[g, j], P[g, j], base[g, j], se[g, j], counts[:, g])
-                         for j, m in enumerate(test.models) for c, g in groups.items()])
+    Y, se = test.Y.to_numpy(), test.se.to_numpy()
+    if P.shape != Y.shape:
+        raise ErpError(f'predictions: got an array of shape {P.shape}, '
+                       f'expected {Y.shape} (prompts × models).')
+    base = np.full(P.shape, np.nan)
+    if train is not None: base = category_means(train).reindex(cats).to_numpy()
+    counts = bootstrap_counts(test.groups, n_boot, seed)
+    rows = {'aggregate': np.ones(len(cats), bool)} | {c: cats == c for c in sorted(set(cats))}
+    return pd.DataFrame([r2_row(m, c, Y[at, j], P[at, j], base[at, j], se[at, j], counts[:, at])
+                         for j, m in enumerate(test.models) for c, at in rows.items()])
 
 # %% ../nbs/04_probes.ipynb #100ad5a4
 def decile_means(predicted, # float [n]
@@ -516,29 +442,37 @@ def decile_means(predicted, # float [n]
     return tuple(np.array([np.asarray(v)[g].mean() for g in parts]) for v in (predicted, actual))
 
 # %% ../nbs/04_probes.ipynb #8e2e8afd
-def plot_predictions(test, # `RoutingData` of test prompts
+def plot_predictions(test, # RoutingData of test prompts
                      predictions, # float [n, M]
                      columns=3, # panels in a row
                      reward=None # name of the reward on the axes; the reward model's, if None
-                    ) -> plt.Figure:
+                    ): # matplotlib Figure
     "Predicted against actual expected reward, a panel per model, coloured by category: Figure 2"
-    M, cats, P = len(test.models), sorted(set(test.categories)), np.asarray(predictions)
-    columns, name = min(columns, M), reward or test.reward_model
+    import matplotlib.pyplot as plt, seaborn as sns
+    M, cats, name = len(test.models), sorted(set(test.categories)), reward or test.reward_model
+    columns, many = min(columns, M), 'colorblind' if len(cats) <= 10 else 'husl'
     nrows = -(-M // columns)
-    fig, axs = plt.subplots(nrows, columns, figsize=(min(8, 2.7 * columns), 2.6 * nrows), squeeze=False, sharey=True, sharex=True)
-    for ax, m, p in zip(axs.flat, test.models, P.T):
-        sns.scatterplot(x=p, y=test.Y[m].to_numpy(), hue=np.asarray(test.categories), hue_order=cats,
-                        palette=sns.color_palette('colorblind' if len(cats) <= 10 else 'husl', len(cats)), s=10, alpha=.6, linewidth=0, ax=ax)
-        have = test.Y[m].notna().to_numpy()
-        ax.plot(*decile_means(p[have], test.Y[m][have]), 'o-', color='black', ms=3, lw=1, label='means of ten equal groups')
-        handles, labels = ax.get_legend_handles_labels(); ax.get_legend().remove()
-        ax.axline((np.nanmean(test.Y[m]),)*2, slope=1, color='.4', lw=.8, ls='--')
-        ax.set_title(f'{m}\nR² = {r_squared(test.Y[m][have], p[have]):.2f}', fontsize=9)
+    fig, axs = plt.subplots(nrows, columns, figsize=(min(8, 2.7 * columns), 2.6 * nrows),
+                            squeeze=False, sharey=True, sharex=True)
+    for ax, m, p in zip(axs.flat, test.models, np.asarray(predictions).T):
+        y = test.Y[m].to_numpy()
+        have = ~np.isnan(y)
+        sns.scatterplot(x=p, y=y, hue=np.asarray(test.categories), hue_order=cats, ax=ax, s=10,
+                        palette=sns.color_palette(many, len(cats)), alpha=.6, linewidth=0)
+        ax.plot(*decile_means(p[have], y[have]), 'o-', color='black', ms=3, lw=1,
+                label='means of ten equal groups')
+        handles, labels = ax.get_legend_handles_labels()
+        ax.get_legend().remove()
+        ax.axline((np.nanmean(y),)*2, slope=1, color='.4', lw=.8, ls='--')
+        ax.set_title(f'{m}\nR² = {r_squared(y[have], p[have]):.2f}', fontsize=9)
     for ax in axs.flat[M:]: ax.set_visible(False)
     for ax in axs.flat[max(0, M - columns):M]: ax.tick_params(labelbottom=True)
-    fig.supxlabel(f'predicted expected reward ({name})', fontsize=9); fig.supylabel(f'mean sampled reward ({name})', fontsize=9)
-    sns.despine(fig); fig.tight_layout()
-    fig.legend(handles, labels, loc='upper center', bbox_to_anchor=(.5, 0), ncol=min(4, len(cats)), frameon=False, fontsize=8)
+    fig.supxlabel(f'predicted expected reward ({name})', fontsize=9)
+    fig.supylabel(f'mean sampled reward ({name})', fontsize=9)
+    sns.despine(fig)
+    fig.tight_layout()
+    fig.legend(handles, labels, loc='upper center', bbox_to_anchor=(.5, 0), ncol=min(4, len(cats)),
+               frameon=False, fontsize=8)
     return fig
 
 # %% ../nbs/04_probes.ipynb #3236ce2f
@@ -546,7 +480,8 @@ def plain(o): # anything
     "Turn numpy values, arrays and frames into what JSON can hold; NaN becomes null"
     if isinstance(o, pd.DataFrame): return plain(o.to_dict('records'))
     if isinstance(o, dict): return {str(k): plain(v) for k, v in o.items()}
-    if isinstance(o, (list, tuple, set, np.ndarray, pd.Series)): return [plain(v) for v in (sorted(o) if isinstance(o, set) else o)]
+    if isinstance(o, set): o = sorted(o)
+    if isinstance(o, (list, tuple, np.ndarray, pd.Series)): return [plain(v) for v in o]
     if isinstance(o, np.generic): o = o.item()
     if isinstance(o, float) and not np.isfinite(o): return None
     return o if o is None or isinstance(o, (bool, int, float, str)) else str(o)
@@ -576,7 +511,7 @@ class Card(BaseModel):
     "What every saved file says of itself; it may say more"
     models: Annotated[list[Name], Field(min_length=1), AfterValidator(all_different)]
     embedder: dict[str, Line]        # its identity
-    params: dict[str, Option]        # of the probes, as for `__init__`
+    params: dict[str, Option]        # of the probes, as for their constructor
     single_output: bool              # were they fitted on a one-dimensional y?
     training_digest: dict[str, str]  # of what each probe saw
     pool: list[dict] | None
@@ -595,46 +530,51 @@ PROBES = {'ExpectedRewardProbes': ExpectedRewardProbes} # by name; chapter 07 ad
 
 # %% ../nbs/04_probes.ipynb #156448a2
 def probes_card(probes, # fitted probes
-                embedder_identity, # an `Embedder`, or a dict that has its identity
+                embedder_identity, # an Embedder, or a dict that has its identity
                 pool=None, # pool table; must hold every model of the probes
                 categories=None, # names of the prompt categories they were fitted on
                 **card # more to keep
                ) -> dict:
     "What a saved file says about itself"
-    if pool is not None: pool = check_table(pool, 'pool')
-    missing = [m for m in probes.models_ if pool is not None and m not in set(pool.model)]
-    if missing: raise ErpError(f"pool: the model '{missing[0]}' has a probe but is not in the pool.{suggest(missing[0], pool.model)} Add it there.")
-    rows = None if pool is None else pool.set_index('model').loc[probes.models_].reset_index()
+    models = probes.models_
+    if pool is not None:
+        pool = check_table(pool, 'pool').set_index('model', drop=False)
+        for m in set(models) - set(pool.index):
+            raise ErpError(f"pool: the model '{m}' has a probe but is not in the pool."
+                           f'{suggest(m, pool.index)} Add it there.')
+        pool = pool.loc[models]
     params = {k: v for k, v in probes.get_params(deep=False).items() if k != 'estimator'}
-    versions = dict(erp_nbdev=erp_nbdev.__version__, sklearn=sklearn.__version__, numpy=np.__version__,
-                    python='.'.join(map(str, sys.version_info[:3])))
+    versions = dict(erp_nbdev=erp_nbdev.__version__, sklearn=sklearn.__version__,
+                    numpy=np.__version__, python='.'.join(map(str, sys.version_info[:3])))
     learned = {k: getattr(probes, f'{k}_') for k in probes.kept['card']}
     return plain({**card, 'kind': 'erp-probes', 'class': type(probes).__name__, 'format': FORMAT,
                   'embedder': identity_of(embedder_identity), 'params': params,
-                  'models': probes.models_, **learned,
-                  'training_digest': dict(zip(probes.models_, probes.digest_)),
-                  'pool': rows, 'categories': categories, 'versions': versions})
+                  'models': models, **learned,
+                  'training_digest': dict(zip(models, probes.digest_)),
+                  'pool': pool, 'categories': categories, 'versions': versions})
 
 # %% ../nbs/04_probes.ipynb #1063b0c6
 def check_kind(card, # of a file
                where # the file, for the message
               ): # the class of its probes
-    "Raise `ErpError` for a file that holds no probes, or probes that this version does not know"
-    if card.get('kind') != 'erp-probes': raise ErpError(f'{where}: {NOT_OURS}')
+    "Raise `ErpError` for a file without probes, or with probes that this version does not know"
     made, written = card.get('class', 'ExpectedRewardProbes'), card.get('format')
-    by = card['versions'].get('erp_nbdev') if isinstance(card.get('versions'), dict) else '?'
-    if type(written) is not int or not isinstance(made, str): raise ErpError(f'{where}: {NOT_OURS}')
+    if card.get('kind') != 'erp-probes' or type(written) is not int or not isinstance(made, str):
+        raise ErpError(f'{where}: {NOT_OURS}')
     if written > FORMAT or made not in PROBES:
+        versions = card.get('versions')
+        by = versions.get('erp_nbdev') if isinstance(versions, dict) else '?'
         raise ErpError(f'{where}: format {str(written)[:20]} ({made!r:.40}), written by erp_nbdev '
                        f'{by!r:.20}; this version reads up to {FORMAT}. Upgrade erp_nbdev.')
     return PROBES[made]
 
 # %% ../nbs/04_probes.ipynb #0bca0346
-def must_agree(card, # one that is as `Card` has it
+def must_agree(card, # one that is as Card has it
                d # length of the vectors
               ) -> dict: # what is compared → (what there is, what there must be)
     "What parts of a card say of each other and of the arrays"
-    models, pool, dim = card['models'], card['pool'], card['embedder'].get('dim', str(d))
+    models, pool = card['models'], card['pool']
+    dim = card['embedder'].get('dim', str(d))
     pairs = {'the models of training_digest': (sorted(card['training_digest']), sorted(models)),
              'single_output': (card['single_output'], card['single_output'] and len(models) == 1),
              'the models of the pool': (pool and [r.get('model') for r in pool], pool and models),
@@ -648,13 +588,13 @@ def must_agree(card, # one that is as `Card` has it
 def learned_probes(made, tensors, card): # the class, arrays, a card that was checked
     "Probes with all that they had learned"
     probes, models, digest = made(**card['params']), card['models'], card['training_digest']
-    listed = {k: card[k] for k in made.kept['card']}
-    for k, v in listed.items():
-        if isinstance(v, list) and not any(isinstance(x, str) for x in v): listed[k] = np.array(v)
-    known = dict(models=models, n_features_in=tensors['coef'].shape[1],
-                 digest=np.array([digest[m] for m in models]))
-    for k, v in ({k: tensors[k] for k in made.kept['tensors']} | listed | known).items():
-        setattr(probes, f'{k}_', v)
+    learned = {k: tensors[k] for k in made.kept['tensors']}
+    learned |= {k: card[k] for k in made.kept['card']}
+    for k, v in learned.items():
+        if isinstance(v, list) and not any(isinstance(x, str) for x in v): learned[k] = np.array(v)
+    learned |= dict(models=models, n_features_in=tensors['coef'].shape[1],
+                    digest=np.array([digest[m] for m in models]))
+    for k, v in learned.items(): setattr(probes, f'{k}_', v)
     return probes
 
 # %% ../nbs/04_probes.ipynb #adadb637
@@ -689,16 +629,17 @@ def check_predictions(probes, # fitted
                        'Look at the rewards it was fitted on, and fit again.')
 
 # %% ../nbs/04_probes.ipynb #abfba38b
-def save_probes(path, # file to write, `.safetensors`
-                probes, # fitted probes: ridge, or those of the next chapters that say what they have `kept`
-                embedder_identity, # an `Embedder`, or a dict that has its identity
-                tensors=None, # dict: further arrays, of those in `MAY_KEEP`
-                **card # `pool`, `categories`, and anything else worth keeping that JSON can hold
+def save_probes(path, # file to write, .safetensors
+                probes, # fitted probes: ridge, or others that say what they have kept
+                embedder_identity, # an Embedder, or a dict that has its identity
+                tensors=None, # dict: further arrays, of those in MAY_KEEP
+                **card # pool, categories, and anything else worth keeping that JSON can hold
                ) -> dict: # the card that was written
     "Write fitted probes to one file, atomically; raises `ErpError` for what cannot be loaded again"
     check_is_fitted(probes)
     if getattr(probes, 'estimator', None) is not None:
-        raise ErpError(f'only ridge probes can be saved; these use {probes.estimator!r}, which is code as much as numbers. Fit without it.')
+        raise ErpError(f'only ridge probes can be saved; these use {probes.estimator!r}, '
+                       'which is code as much as numbers. Fit without it.')
     card = probes_card(probes, embedder_identity, **card)
     learned = {k: getattr(probes, f'{k}_') for k in probes.kept['tensors']}
     kept = {k: np.ascontiguousarray(v, float) for k, v in learned.items()} | (tensors or {})
@@ -707,24 +648,16 @@ def save_probes(path, # file to write, `.safetensors`
     with atomic_write(path) as tmp: Path(tmp).write_bytes(seal(kept, card))
     return card
 
-# %% ../nbs/04_probes.ipynb #2efae0c9
-def check_embedder(card, # of a saved file
-                   embedder, # an `Embedder`, or a dict that has its identity
-                   path # for the message
-                  ):
-    "Raise `ErpError` if the probes were made with another embedder, saying which fields differ"
-    if differs := identity_differs(card['embedder'], embedder):
-        raise ErpError(f'{path}: made with another embedder: {differs}. '
-                       'Use that embedder, or fit again with this one.')
-
 # %% ../nbs/04_probes.ipynb #bd1a7b91
-def load_probes(path, # a file that `save_probes` wrote
-                embedder=None # the `Embedder` (or its identity) that will make the vectors; None: not checked
+def load_probes(path, # a file that save_probes wrote
+                embedder=None # the Embedder (or identity) that will make the vectors; None: any
                ) -> tuple: # fitted probes, and the card
-    "Read saved probes; raises `ErpError` if the file is damaged, newer than this package, or made with another embedder"
+    "Read saved probes; raises `ErpError` for a damaged or newer file, or another embedder"
     tensors, card = unseal(path)
     probes = build_probes(tensors, card, path)
     check_predictions(probes, path)
-    if embedder is not None: check_embedder(card, embedder, path)
+    if embedder is not None and (differs := identity_differs(card['embedder'], embedder)):
+        raise ErpError(f'{path}: made with another embedder: {differs}. '
+                       'Use that embedder, or fit again with this one.')
     pool = card['pool'] and check_table(pd.DataFrame(card['pool']), 'pool', str(path))
     return probes, card | dict(pool=pool) | {k: tensors[k] for k in MAY_KEEP if k in tensors}
