@@ -75,7 +75,7 @@ def main(args=None # the words of the command line; those of the process unless 
 # %% ../nbs/12_command.ipynb #e7b3d6d3
 def find_experiment(name # a path, or a name such as 'embedded'
                    ) -> Path: # the experiment file
-    "The file of an experiment, or of that name here or in the package; raises `ErpError` that lists them"
+    "The file of an experiment, by path or name; raises `ErpError` that lists those there are"
     from erp_nbdev.store import package_file
     folders = [Path('experiments'), package_file('experiments')]
     found = [p for p in [Path(name), *(f/f'{name}.yaml' for f in folders)] if p.is_file()]
@@ -129,7 +129,8 @@ def plan(experiment: Experiment = 'embedded', variant: Variant = None,
 
 # %% ../nbs/12_command.ipynb #2ad29743
 @app.command()
-def report(run: Annotated[Path, typer.Argument(help='The folder of a run.')] = Path('runs/embedded')):
+def report(
+    run: Annotated[Path, typer.Argument(help='The folder of a run.')] = Path('runs/embedded')):
     "Write the report of a run again, and print its headline."
     from erp_nbdev.study import headline, make_report
     make_report(run)
@@ -150,8 +151,9 @@ def words(text): # 'a,b' → ['a', 'b']; None → None
 def import_(
     scores: Annotated[Path, typer.Argument(help=SCORES)],
     folder: Annotated[Path, typer.Argument(help='Where to write the tables.')],
-    form: Annotated[Optional[str], typer.Option(help='long, wide, records, question_scores, lm_eval '
-        'or inspect; a look at the file decides unless given.')] = None,
+    form: Annotated[Optional[str], typer.Option(
+        help='long, wide, records, question_scores, lm_eval or inspect; a look at the file '
+             'decides unless given.')] = None,
     pool: PoolFile = None,
     reward_model: Annotated[str, typer.Option(
         help='What to call the scores, where the file does not say.')] = 'reward',
@@ -180,12 +182,13 @@ def pool(
                f'erp import SCORES {tables if tables.is_dir() else "FOLDER"} --pool {out}')
 
 def open_tables(path, # a folder of tables, or a file of scores
-                models=None, group=None # of a file, as for `import_scores`
+                models=None, group=None # of a file, as for import_scores
                ): # a score table
     "The tables of a folder, or of a file; raises `ErpError` for neither"
     from erp_nbdev.importing import import_scores
     from erp_nbdev.tables import Tables
-    if not path.is_dir(): return import_scores(path, models=words(models), say=typer.echo, group=group)
+    if not path.is_dir():
+        return import_scores(path, models=words(models), say=typer.echo, group=group)
     responses = any(path.glob('responses.*'))
     return Tables.read(path, responses)
 
@@ -203,7 +206,7 @@ def fit(
     embedder: Annotated[str, typer.Option(
         help='hashing, minilm, or a sentence-transformers name.')] = 'minilm',
     alpha: Annotated[Optional[float], typer.Option(min=0,
-        help="Plain ridge probes with this penalty, the paper's way, instead of shrunken ones.")] = None,
+        help="Plain ridge probes with this penalty, the paper's way; not shrunken ones.")] = None,
     group: Annotated[Optional[str], typer.Option(
         help='A column of the prompts whose equal values are one piece of evidence, such as the '
              'puzzle of which a prompt is a variation.')] = None,
@@ -253,12 +256,14 @@ def why(row, # a row of `Router.route`
        ) -> str: # a few lines
     "A choice and what it rests on, for a person"
     names = lambda c: c.removeprefix('predicted:')
-    predicted = row.filter(like='predicted:').rename(names).astype(float).sort_values(ascending=False)
+    predicted = row.filter(like='predicted:').rename(names).astype(float)
+    predicted = predicted.sort_values(ascending=False)
     each = '\n'.join(f"  {'→' if m == row['model'] else ' '} {m:32} {r:8.3f}"
                      for m, r in predicted.items())
     ahead = ''
     if row['runner_up']: ahead = f", {row['margin']:.3f} ahead of {row['runner_up']} after cost"
-    cost = f"cost {row['cost']:.3g} {unit}".rstrip() if math.isfinite(row['cost']) else 'cost not known'
+    known = math.isfinite(row['cost'])
+    cost = f"cost {row['cost']:.3g} {unit}".rstrip() if known else 'cost not known'
     far = '\n    out of distribution, so by what the models earn on average' if row['ood'] else ''
     return (f"{row['prompt'][:100]}\n{each}\n"
             f"    {row['model']}: expected reward {row['predicted']:.3f}, {cost}{ahead}{far}")

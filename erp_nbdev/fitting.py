@@ -126,8 +126,8 @@ def held_out(train, test, # RoutingData of each half
         says += [f'{len(train.X)} training prompts are few: below {FEW} routers lose to the best '
                  'single model about as often as not (benchmarks/README.md, training_cost.py).']
     if np.isfinite(costs).all() and np.ptp(costs):
-        table = budget_table(router, test).set_index('budget')
-        says += ['', f'Within a budget ({unit}), on the same prompts:', table.to_string(float_format='{:.3g}'.format)]
+        table = budget_table(router, test).set_index('budget').to_string(float_format='{:.3g}'.format)
+        says += ['', f'Within a budget ({unit}), on the same prompts:', table]
     return '\n'.join(says)
 
 # %% ../nbs/machinery/fitting.ipynb #6cd93bf7
@@ -136,12 +136,12 @@ def fit_router(tables, # a score table
                reward_model=None, # whose rewards; needed if there are several
                alpha=None, # penalty of plain ridge probes; None: shrunken probes (chapter 07)
                group=None, # column of the prompts whose equal values are one piece of evidence
-               sure=None, # how probable it must be that routing pays; ShrunkProbes' own unless given
+               sure=None, # as for ShrunkProbes; its own default unless given
                cost=None, # 'call_price', 'price' or 'params_b'; the best known unless given
                seed=0, # of the held-out split
                cache=None # an EmbeddingCache, or None
               ): # -> (Router fitted on all prompts, text that says what it earned)
-    "A router from a table of scores, judged on held-out prompts first; raises `ErpError` before it embeds"
+    "A router from a table of scores, judged on held-out prompts first; `ErpError` before it embeds"
     check_fit(tables, reward_model, group, sure, cost)
     embeddings = embed_prompts(tables.prompts, embedder, cache)
     data = routing_data(tables, embeddings, reward_model, seed, group)
@@ -153,14 +153,16 @@ def fit_router(tables, # a score table
     if alpha is None: says += [f'The router, fitted on all prompts, {router.verdict()}']
     says += [say_cost(data.pool, by, costs)]
     if nulls := int(tables.rewards.reward.isna().sum()):
-        says += [f'{nulls} of {len(tables.rewards)} rewards are null (not scored) and were left out.']
+        says += [f'{nulls} of {len(tables.rewards)} rewards are null (not scored) '
+                 'and were left out.']
     return router, '\n'.join(says)
 
 # %% ../nbs/machinery/fitting.ipynb #600c5262
 def best_at_fit(router) -> str: # the name of a model
     "The model with the best mean reward on the training prompts"
     means = getattr(router.probes, 'averages_', None)
-    if means is None and router.train_predictions is not None: means = router.train_predictions.mean(0)
+    seen = router.train_predictions
+    if means is None and seen is not None: means = seen.mean(0)
     if means is None:
         raise ErpError('this router does not know which model was best when it was fitted: '
                        'make it with train_predictions.')
@@ -195,10 +197,10 @@ def evaluate_router(router, # a Router with its embedder
                     lam=None, budget=None, # as for Router.route
                     cache=None # an EmbeddingCache, or None
                    ) -> str: # some lines
-    "What a router earns on the prompts of a table; raises `ErpError` where one of its models has no rewards"
+    "What a router earns on a table's prompts; raises `ErpError` where a model has no rewards"
     if absent := [m for m in router.models if m not in set(tables.pool.model)]:
-        raise ErpError(f"the table has no rewards of {', '.join(absent)}, which the router may choose. "
-                       'Score the prompts with them, or remove them: `erp remove-model`.')
+        raise ErpError(f"the table has no rewards of {', '.join(absent)}, which the router may "
+                       'choose. Score the prompts with them, or remove them: `erp remove-model`.')
     embeddings = embed_prompts(tables.prompts, router.need_embedder(), cache)
     prompts = tables.prompts[['prompt_id', 'prompt']]         # whatever side they were on
     data = routing_data(Tables(prompts, tables.rewards, tables.pool), embeddings, reward_model)
@@ -210,32 +212,36 @@ def evaluate_router(router, # a Router with its embedder
              f'The router {says} {best}: {gain.gain:+.3f} ({gain.low:+.3f} … {gain.high:+.3f}) '
              f'on {len(choices)} prompts.',
              f'It predicted {choices.predicted.mean():.3f} on average for what it chose, and '
-             f'{gain.reward:.3f} came; {choices.ood.mean():.0%} of the prompts are out of distribution.',
+             f'{gain.reward:.3f} came; {choices.ood.mean():.0%} are out of distribution.',
              f'Models: {said_shares(choices.model)}.']
     if seen_before(router, data): lines.insert(0, SEEN)
     return '\n'.join(lines)
 
-SEEN = 'These are the prompts that the router was fitted on: the figures are better than new ones will be.\n'
+SEEN = ('These are the prompts that the router was fitted on: '
+        'the figures are better than new ones will be.\n')
 
 def seen_before(router, data) -> bool:
     "Is this the very table that the router was fitted on?"
     known = list(getattr(router.probes, 'digest_', []))
-    now = training_digests(np.asarray(data.X, np.float64), data.with_models(router.models).Y.to_numpy())
+    Y = data.with_models(router.models).Y.to_numpy()
+    now = training_digests(np.asarray(data.X, np.float64), Y)
     return len(known) > 0 and known == list(now)
 
 # %% ../nbs/machinery/fitting.ipynb #b5851baf
 def without_model(router, # a Router
                   name # of one of its models
                  ) -> Router:
-    "The same router without one model; raises `ErpError` for an unknown one, or where nothing is left to choose"
+    "The same router without one model; raises `ErpError` where nothing is left to choose"
     if name not in router.models:
-        raise ErpError(f"no model '{name}'.{suggest(name, router.models)} The router has {router.models}.")
+        raise ErpError(f"no model '{name}'.{suggest(name, router.models)} "
+                       f'The router has {router.models}.')
     at, seen = router.models.index(name), router.train_predictions
     if seen is not None: seen = np.delete(seen, at, axis=1)
     probes = router.probes.remove_model(name)
     embedder = router.embedder or router.identity
     pool = router.pool[router.pool.model != name].reset_index(drop=True)
-    return Router(probes, pool, embedder, router.lam, np.delete(router.cost, at), seen, router.unit)
+    cost = np.delete(router.cost, at)
+    return Router(probes, pool, embedder, router.lam, cost, seen, router.unit)
 
 # %% ../nbs/machinery/fitting.ipynb #60d428ef
 def add_scores(tables, # a score table
@@ -246,15 +252,18 @@ def add_scores(tables, # a score table
     if known: raise ErpError(f"{', '.join(known)}: the table has this model already. "
                              'Leave its column out, or call the new model by another name.')
     ids = same_prompts(tables.prompts, new.prompts)
-    rewards = new.rewards.assign(prompt_id=new.rewards.prompt_id.map(ids)).dropna(subset='prompt_id')
+    rewards = new.rewards.assign(prompt_id=new.rewards.prompt_id.map(ids))
+    rewards = rewards.dropna(subset='prompt_id')
     if not len(rewards): raise ErpError('none of these prompts is in the table: a new model is '
                                         'compared with the others on prompts that both answered.')
     names = tables.reward_models
     if len(names) == 1 and len(new.reward_models) == 1: rewards['reward_model'] = names[0]
     elif odd := [n for n in new.reward_models if n not in names]:
-        raise ErpError(f'rewards of {odd[0]!r}: the table has {names}. Name them with --reward-model.')
+        raise ErpError(f'rewards of {odd[0]!r}: the table has {names}. '
+                       'Name them with --reward-model.')
     pool, left = pd.concat([tables.pool, new.pool], ignore_index=True), len(new.prompts) - len(ids)
-    said = f"{', '.join(new.pool.model)}: {len(rewards)} rewards on {rewards.prompt_id.nunique()} prompts"
+    names, n = ', '.join(new.pool.model), rewards.prompt_id.nunique()
+    said = f'{names}: {len(rewards)} rewards on {n} prompts'
     if left: said += f'; {left} prompts that the table does not have were left out'
     every = pd.concat([tables.rewards, rewards], ignore_index=True)
     return Tables(tables.prompts, every, pool, tables.responses), said + '.'
@@ -271,14 +280,15 @@ def same_prompts(prompts, new # prompts tables
 def read_prompts(path, # .txt: a prompt a line; or a table with a column of prompts
                  column='prompt' # of a table
                 ) -> list: # of str
-    "The prompts of a file; raises `ErpError` for a file without any, with the row of what is no text"
+    "The prompts of a file; raises `ErpError` for a file without any, and for what is no text"
     if suffix(path) == '.txt':
         if not Path(path).exists(): raise ErpError(f'{path}: no such file. Check the path.')
         texts = [line for line in read_text(path).splitlines() if line.strip()]
     else:
         df = load(path)
-        if column not in df: raise ErpError(f"{path}: no column '{column}' among {list(df.columns)}."
-                                            f'{suggest(column, df.columns)} Name it with --column.')
+        if column not in df:
+            raise ErpError(f"{path}: no column '{column}' among {list(df.columns)}."
+                           f'{suggest(column, df.columns)} Name it with --column.')
         texts = list(df[column])
     if not texts: raise ErpError(f'{path}: no prompt in it.')
     try: return check_texts(texts)
@@ -286,4 +296,5 @@ def read_prompts(path, # .txt: a prompt a line; or a table with a column of prom
 
 def is_file(word) -> bool:
     "Does this word of a command line name a file, rather than being a prompt?"
-    return suffix(word) in ('.txt', *loaders) and (Path(word).is_file() or not any(c.isspace() for c in word))
+    one_word = not any(c.isspace() for c in word)
+    return suffix(word) in ('.txt', *loaders) and (one_word or Path(word).is_file())
