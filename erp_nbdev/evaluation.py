@@ -14,6 +14,7 @@ __all__ = ['POLICY_COLOURS', 'FURTHER_COLOURS', 'policy_colours', 'oracle_value'
 import numpy as np, pandas as pd
 from .errors import ErpError
 from .tables import model_colours
+from .probes import bootstrap_counts
 from .routing import cost_adjusted_choice, frontier, known_cost, pool_cost
 
 # %% ../nbs/09_evaluation.ipynb #9c0a0002
@@ -83,10 +84,9 @@ def bootstrap_interval(
     groups=None, # [n]: prompts of one group are drawn together; each prompt alone when None
 ): # -> (low, high), each a number or [P]
     "Percentile bootstrap of the mean of each column, over groups of prompts"
-    values, rng = np.asarray(values, float), np.random.default_rng(seed)
-    group, names = pd.factorize(np.arange(len(values)) if groups is None else np.asarray(groups))
-    draws = (rng.integers(len(names), size=len(names)) for _ in range(n_boot))
-    counts = np.stack([np.bincount(d, minlength=len(names)) for d in draws])[:, group]
+    values = np.asarray(values, float)
+    groups = np.arange(len(values)) if groups is None else groups
+    counts = bootstrap_counts(groups, n_boot, seed)          # [n_boot, n]
     means = (counts @ values).T / counts.sum(1)
     return tuple(np.percentile(means, [50*(1 - level), 50*(1 + level)], axis=-1))
 
