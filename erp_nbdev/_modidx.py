@@ -1206,6 +1206,7 @@ d = { 'settings': { 'branch': 'main',
                                   'erp_nbdev.zooter.Zooter.__init__': ('beyond/zooter.html#zooter.__init__', 'erp_nbdev/zooter.py'),
                                   'erp_nbdev.zooter.Zooter.fit': ('beyond/zooter.html#zooter.fit', 'erp_nbdev/zooter.py'),
                                   'erp_nbdev.zooter.Zooter.scores': ('beyond/zooter.html#zooter.scores', 'erp_nbdev/zooter.py'),
+                                  'erp_nbdev.zooter._arrays': ('beyond/zooter.html#_arrays', 'erp_nbdev/zooter.py'),
                                   'erp_nbdev.zooter.one_thread': ('beyond/zooter.html#one_thread', 'erp_nbdev/zooter.py'),
                                   'erp_nbdev.zooter.train_zooter': ('beyond/zooter.html#train_zooter', 'erp_nbdev/zooter.py'),
                                   'erp_nbdev.zooter.zooter_network': ('beyond/zooter.html#zooter_network', 'erp_nbdev/zooter.py')}}}
