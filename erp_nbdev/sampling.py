@@ -31,7 +31,7 @@ _all_ = ['SamplingSettings', 'EngineSettings', 'RaySettings']
 
 # %% ../nbs/01_sampling.ipynb #58e208a0
 def prompt_seed(seed, # the run's
-                model, prompt_id # the names of the two
+                model, prompt_id # whose sample it is
                ) -> int: # below 2⁴⁸
     "The seed of a prompt's first sample; sample k has this plus k"
     digest = hashlib.sha256(f'{seed}\0{model}\0{prompt_id}'.encode()).digest()
@@ -95,9 +95,10 @@ def requests(prompts, # the prompts table
             ) -> list: # of Request, in the order of the table
     "All that could be asked of a model"
     encoded = model.encode(list(prompts.prompt), settings)
-    samples = tuple(range(settings.n))
-    return [Request(i, text, prompt_seed(settings.seed, model.name, i), samples, ids and tuple(ids))
-            for i, text, ids in zip(prompts.prompt_id, prompts.prompt, encoded)]
+    tokens = [None if ids is None else tuple(ids) for ids in encoded]
+    seeds = [prompt_seed(settings.seed, model.name, i) for i in prompts.prompt_id]
+    samples = [tuple(range(settings.n))]*len(prompts)
+    return list(map(Request, prompts.prompt_id, prompts.prompt, seeds, samples, tokens))
 
 # %% ../nbs/01_sampling.ipynb #e890bf7e
 class WindowWarning(UserWarning):
