@@ -633,7 +633,7 @@ def save_probes(path, # file to write, .safetensors
                 probes, # fitted probes: ridge, or others that say what they have kept
                 embedder_identity, # an Embedder, or a dict that has its identity
                 tensors=None, # dict: further arrays, of those in MAY_KEEP
-                **card # pool, categories, and anything else worth keeping that JSON can hold
+                **card # pool, categories, and anything else to keep that JSON can hold
                ) -> dict: # the card that was written
     "Write fitted probes to one file, atomically; raises `ErpError` for what cannot be loaded again"
     check_is_fitted(probes)

@@ -197,15 +197,15 @@ def plot_win_rates(table,   # from win_rate_table
     "Strict win rate beside both bounds, a dot per prompt and pair"
     import matplotlib.pyplot as plt, seaborn as sns
     from scipy.stats import norm
-    t = table.query('delta > 0').dropna(subset=['bound', 'strict_rate'])
-    if not len(t):
+    rows = table.query('delta > 0').dropna(subset=['bound', 'strict_rate'])
+    if not len(rows):
         raise ErpError('No row has a bound to draw: with one sample per model the spread is '
                        'unknown. Sample more responses, or give the range of the reward.')
-    lead = 2 * np.sqrt(-np.log1p(-t.bound.clip(upper=1 - np.exp(-9))))         # at most 6
+    lead = 2 * np.sqrt(-np.log1p(-rows.bound.clip(upper=1 - np.exp(-9))))      # at most 6
     grey, orange, green, blue = '.6', *(sns.color_palette('colorblind')[i] for i in (1, 2, 0))
     fig, (left, right) = plt.subplots(1, 2, figsize=(8, 3.8), sharey=True)
-    for ax, x in ((left, lead), (right, t[['bound', 'cantelli']].max(axis=1))):
-        ax.scatter(x, t.strict_rate, s=4, alpha=.3, color=grey, rasterized=True,
+    for ax, x in ((left, lead), (right, rows[['bound', 'cantelli']].max(axis=1))):
+        ax.scatter(x, rows.strict_rate, s=4, alpha=.3, color=grey, rasterized=True,
                    label='one prompt, one pair')
     z = np.linspace(0, 6, 200)
     left.plot(z, norm.cdf(z / np.sqrt(2)), color=green, ls='--', label='two Gaussians')
@@ -223,7 +223,7 @@ def plot_win_rates(table,   # from win_rate_table
 
 # %% ../nbs/05_winrate.ipynb #db590314
 def bound_shares(table,                # from win_rate_table
-                 levels=(0., .5, .9)   # marks that a bound should exceed
+                 levels=(0., .5, .9)   # thresholds that a bound should exceed
                 ) -> pd.DataFrame: # a row per bound: shares of pairs, of prompts with such a pair
     "How often a bound says more than nothing, than one half, than nine in ten"
     bounds = pd.DataFrame({proxy: win_rate_bound(table.delta, table[f'sigma_{proxy}'])
