@@ -241,7 +241,7 @@ class Router:
         pool, # pool table with (at least) the models of the probes
         embedder=None, # an Embedder, or a dict with its identity, from which it is made when needed
         lam=0., # λ ≥ 0 used when a call gives neither λ nor budget
-        cost=None, # [M] cost of a call in the order of the pool, NaN where not known
+        cost=None, # [M] in the pool's order, NaN where not known; its parameters when None
         train_predictions=None, # [n, M] for budgets: by probes that had not seen the prompts
         unit=None, # of the costs, such as those in UNITS; known where cost is not given
     ):
