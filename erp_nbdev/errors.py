@@ -27,10 +27,12 @@ def need(package, # what to import
         ) -> str: # its folder
     "Where a package lies, without importing it; raises `ErpError` if it is not installed"
     spec = find_spec(package)
-    if spec is None: raise ErpError(f"the package {package} is not installed. Run: pip install '{to_install}'")
+    if spec is None:
+        raise ErpError(f"the package {package} is not installed. Run: pip install '{to_install}'")
     return spec.submodule_search_locations[0]
 
 # %% ../nbs/machinery/errors.ipynb #9fde1415
 def in_words(e) -> str: # an exception
     "What went wrong, on a line unless it was written to be read"
-    return str(e) if isinstance(e, ErpError) else f"{type(e).__name__}: {' '.join(str(e).split())[:200]}".removesuffix(': ')
+    if isinstance(e, ErpError): return str(e)
+    return f"{type(e).__name__}: {' '.join(str(e).split())[:200]}".removesuffix(': ')

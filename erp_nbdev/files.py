@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['loaders', 'read_text', 'csv_header', 'csv_rows', 'decimal_commas', 'separator', 'load_csv', 'once', 'parse_json',
-           'load_jsonl', 'load_json', 'load_xlsx', 'tidy_columns', 'suffix', 'load', 'read_yaml']
+           'load_jsonl', 'is_table', 'load_json', 'load_xlsx', 'tidy_columns', 'suffix', 'load', 'read_yaml']
 
 # %% ../nbs/machinery/files.ipynb #b3436d02
 import csv, gzip, io, json
@@ -15,13 +15,15 @@ from .store import load_parquet
 
 # %% ../nbs/machinery/files.ipynb #82b66eaf
 def read_text(path) -> str: # a text file, perhaps packed by gzip
-    "All of a file in UTF-8, without a byte order mark; raises `ErpError` with the line of what is no text"
+    "All of a file in UTF-8, without a byte order mark; raises `ErpError` with the line of no text"
     data = Path(path).read_bytes()
     if data[:2] == b'\x1f\x8b': data = gzip.decompress(data)
-    if data[:2] in (b'\xff\xfe', b'\xfe\xff'): raise ErpError(f'{path}: is UTF-16. Save the file as UTF-8.')
+    if data[:2] in (b'\xff\xfe', b'\xfe\xff'):
+        raise ErpError(f'{path}: is UTF-16. Save the file as UTF-8.')
     line = lambda at: data.count(b'\n', 0, at) + 1
-    if (at := data.find(b'\0')) >= 0: raise ErpError(f'{path}: line {line(at)}: a NUL byte, so this is no text. '
-                                                     'Make the file again.')
+    if (at := data.find(b'\0')) >= 0:
+        raise ErpError(f'{path}: line {line(at)}: a NUL byte, so this is no text. '
+                       'Make the file again.')
     try: return data.decode('utf-8-sig')
     except UnicodeDecodeError as e:
         raise ErpError(f'{path}: line {line(e.start)}: byte {e.start} is not UTF-8 '
@@ -30,32 +32,33 @@ def read_text(path) -> str: # a text file, perhaps packed by gzip
 # %% ../nbs/machinery/files.ipynb #bee60f9f
 def csv_header(names, # the first row
                where # the file and the line, for a message
-              ) -> list: # names without spaces around them; 'Unnamed: 0' for the first if it has none
+              ) -> list: # without spaces around them; 'Unnamed: 0' for the first without a name
     "Names of the columns; raises `ErpError` where one stands twice"
     names = [name.strip() or f'Unnamed: {i}' for i, name in enumerate(names)]
     for name in names:
-        if names.count(name) > 1: raise ErpError(f"{where}: column '{name}' is there twice. Drop or rename one.")
+        if names.count(name) > 1:
+            raise ErpError(f"{where}: column '{name}' is there twice. Drop or rename one.")
     return names
 
 # %% ../nbs/machinery/files.ipynb #5273a55e
 def csv_rows(lines, # a text buffer of the whole file
-             sep, # the separator
-             path # for a message
+             sep, path # the separator, and the file for a message
             ) -> list: # of rows, the header first
-    "The rows of a CSV file; raises `ErpError` with the line of the first that is not as it should be"
+    "The rows of a CSV file; raises `ErpError` with the line of the first that is damaged"
     lines.seek(0)
     reader, rows, line = csv.reader(lines, delimiter=sep, strict=True), [], 1
     try:
         for row in reader:
             if row and not rows: row = csv_header(row, f'{path}: line {line}')
             if row and rows and len(row) != len(rows[0]):
-                raise ErpError(f'{path}: line {line}: {len(row)} fields, but the header has {len(rows[0])}. '
-                               f'Put quotes around text with {sep!r} in it; no {sep!r} ends a row.')
+                raise ErpError(f'{path}: line {line}: {len(row)} fields, but the header has '
+                               f'{len(rows[0])}. Put quotes around text with {sep!r} in it; no '
+                               f'{sep!r} ends a row.')
             if row: rows.append(row)
             line = reader.line_num + 1
     except csv.Error as e:
-        raise ErpError(f'{path}: line {line}: quotes are not balanced ({e}). '
-                       'A quote inside quoted text is written twice, not with a backslash.') from None
+        raise ErpError(f'{path}: line {line}: quotes are not balanced ({e}). A quote inside quoted '
+                       'text is written twice, not with a backslash.') from None
     return rows
 
 # %% ../nbs/machinery/files.ipynb #615f85a1
@@ -70,6 +73,7 @@ def separator(lines) -> str: # a text buffer of the whole file
     header = next((line for line in lines if line.strip()), '')
     return max(',;\t', key=lambda sep: len(next(csv.reader([header], delimiter=sep), [])))
 
+# %% ../nbs/machinery/files.ipynb #615f85a3
 def load_csv(path) -> pd.DataFrame: # a `.csv` or `.tsv` file
     "Read a CSV file strictly: cells are text, an empty one is null"
     lines = io.StringIO(read_text(path), newline='')
@@ -84,20 +88,19 @@ def load_csv(path) -> pd.DataFrame: # a `.csv` or `.tsv` file
 # %% ../nbs/machinery/files.ipynb #36acc3b8
 def once(pairs) -> dict: # of keys and values
     "An object of JSON; raises `ErpError` for a key that stands twice"
-    found = dict(pairs)
+    found, keys = dict(pairs), [k for k, _ in pairs]
     if len(found) == len(pairs): return found
-    keys = [k for k, _ in pairs]
-    raise ErpError(f"the key '{next(k for k in keys if keys.count(k) > 1)}' stands twice. Drop or rename one")
+    twice = next(k for k in keys if keys.count(k) > 1)
+    raise ErpError(f"the key '{twice}' stands twice. Drop or rename one")
 
-def parse_json(text, # of one JSON value
-               where # the file, or its line
-              ): # the value
+def parse_json(text, where): # of one JSON value, and the file or its line; the value
     "What a text in JSON says; raises `ErpError` where it is no JSON"
     try: return json.loads(text, object_pairs_hook=once)
     except json.JSONDecodeError as e:
         at = f'line {e.lineno}, ' if '\n' in text.strip() else ''
-        raise ErpError(f'{where}: not JSON ({at}column {e.colno}: {e.msg}). Mend it, or make it again.') from None
-    except (ValueError, RecursionError) as e: # a key twice, a number of 5,000 digits, 10,000 brackets
+        raise ErpError(f'{where}: not JSON ({at}column {e.colno}: {e.msg}). '
+                       'Fix it, or make it again.') from None
+    except (ValueError, RecursionError) as e: # a key twice, 5,000 digits, 10,000 brackets
         raise ErpError(f'{where}: not readable JSON ({str(e)[:120]}).') from None
 
 # %% ../nbs/machinery/files.ipynb #cb8a6a1d
@@ -108,19 +111,25 @@ def load_jsonl(path) -> pd.DataFrame: # a file with one JSON object a line
         if not line.strip(): continue
         rows.append(parse_json(line, f'{path}: line {i}'))
         if not isinstance(rows[-1], dict):
-            raise ErpError(f'{path}: line {i}: got {line.strip()[:60]!r}, expected a JSON object, {{…}}.')
+            raise ErpError(f'{path}: line {i}: got {line.strip()[:60]!r}, expected a JSON object, '
+                           '{…}.')
     return pd.DataFrame(rows, dtype=object)
 
-def load_json(path) -> pd.DataFrame: # a list of objects, or an object of columns; or JSON lines after all
+# %% ../nbs/machinery/files.ipynb #cb8a6a1f
+def is_table(value) -> bool: # what JSON gave
+    "Is it a list of objects, or an object of columns of one length?"
+    if isinstance(value, list): return all(isinstance(row, dict) for row in value)
+    columns = list(value.values()) if isinstance(value, dict) else ['no column']
+    known = all(isinstance(c, (list, dict)) for c in columns)
+    return known and len({len(c) for c in columns}) == 1
+
+def load_json(path) -> pd.DataFrame: # a list of objects, or an object of columns; or JSON lines
     "Read JSON as a table; raises `ErpError` where it is none"
     text = read_text(path)
     first, _, more = text.strip().partition('\n')
     if first.rstrip().endswith('}') and first.startswith('{') and more: return load_jsonl(path)
     value = parse_json(text, path)
-    if isinstance(value, list) and all(isinstance(row, dict) for row in value):
-        return pd.DataFrame(value, dtype=object)
-    if isinstance(value, dict) and all(isinstance(column, (list, dict)) for column in value.values()) \
-        and len({len(column) for column in value.values()}) == 1: return pd.DataFrame(value, dtype=object)
+    if is_table(value): return pd.DataFrame(value, dtype=object)
     raise ErpError(f'{path}: got {text.strip()[:60]!r}…, expected a list of objects, [{{…}}, …], '
                    'or an object of columns of one length.')
 
@@ -130,21 +139,21 @@ def load_xlsx(path) -> pd.DataFrame: # an Excel file
     need('openpyxl', 'openpyxl')
     df = pd.read_excel(path, header=None, dtype=object, keep_default_na=False, na_values=[''])
     df = df.dropna(how='all')
-    if not len(df): raise ErpError(f'{path}: the first sheet is empty; expected a row of names, then rows.')
+    if not len(df):
+        raise ErpError(f'{path}: the first sheet is empty; expected a row of names, then rows.')
     names = ['' if pd.isna(name) else str(name) for name in df.iloc[0]]
     return df[1:].set_axis(csv_header(names, f'{path}: row 1'), axis=1).reset_index(drop=True)
 
 # %% ../nbs/machinery/files.ipynb #9690f6c5
-def tidy_columns(df, # a table as a file has it
-                 path # for a message
-                ) -> pd.DataFrame: # the same; `attrs` too
+def tidy_columns(df, path) -> pd.DataFrame: # a table as a file has it; the same with its attrs
     "Names without spaces around them, a named index as a column, categories as what they stand for"
     attrs, df = df.attrs, df.reset_index() if any(df.index.names) else df
     df = df.set_axis([str(c).strip() for c in df.columns], axis=1)
     if df.columns.has_duplicates:
-        raise ErpError(f"{path}: column '{df.columns[df.columns.duplicated()][0]}' is there twice. Drop or rename one.")
-    categorical = {c: df[c].astype(object) for c in df if isinstance(df[c].dtype, pd.CategoricalDtype)}
-    df = df.assign(**categorical)
+        raise ErpError(f"{path}: column '{df.columns[df.columns.duplicated()][0]}' is there twice. "
+                       'Drop or rename one.')
+    for c in df:
+        if isinstance(df[c].dtype, pd.CategoricalDtype): df = df.assign(**{c: df[c].astype(object)})
     df.attrs = attrs
     return df
 
@@ -153,25 +162,25 @@ loaders = {'.parquet': load_parquet, '.csv': load_csv, '.jsonl': load_jsonl, '.t
            '.json': load_json, '.ndjson': load_jsonl, '.xlsx': load_xlsx}
 
 def suffix(path) -> str: # the end of a file's name that says what it is: `.csv` of `A.CSV.gz`
-    "Which of `loaders` reads a file"
+    "Which of the loaders reads a file"
     return Path(Path(path).name.lower().removesuffix('.gz')).suffix
 
-def load(path # a file with one of the endings in `loaders`, perhaps with `.gz` behind it
-        ) -> pd.DataFrame:
-    "Read a file into a table without checking what is in it; raises `ErpError` where it cannot be read"
+def load(path) -> pd.DataFrame: # a file with the ending of one of the loaders, perhaps with `.gz`
+    "Read a file without checking what is in it; raises `ErpError` where it cannot be read"
     kind = suffix(path)
-    if kind not in loaders: raise ErpError(f'{path}: cannot read {kind!r}; expected one of {list(loaders)}.')
+    if kind not in loaders:
+        raise ErpError(f'{path}: cannot read {kind!r}; expected one of {list(loaders)}.')
     try: df = loaders[kind](path)
     except ErpError: raise
     except FileNotFoundError: raise ErpError(f'{path}: no such file. Check the path.') from None
     except Exception as e:    # whatever a parser says of a file that is not what it should be
         says = (str(e).splitlines() or [type(e).__name__])[0][:120]
-        raise ErpError(f'{path}: not a readable {kind[1:]} file ({says}). Make it again or restore it.') from None
+        raise ErpError(f'{path}: not a readable {kind[1:]} file ({says}). '
+                       'Make it again or restore it.') from None
     return tidy_columns(df, path)
 
 # %% ../nbs/machinery/files.ipynb #1bf4ad03
-def read_yaml(path # a YAML file
-             ): # what is in it
+def read_yaml(path): # a YAML file; what is in it
     "Read YAML; raises `ErpError` where it is not there or not readable"
     try: return yaml.safe_load(read_text(path))
     except ErpError: raise
