@@ -9,7 +9,8 @@
     python .ci/notebooks.py rooms                   which module may import which
     python .ci/notebooks.py style [NOTEBOOK...]     line lengths, what is shown after each exported cell, captions and alt text,
                                                     titles' numbers, links to chapters; the measures of each notebook
-    python .ci/notebooks.py site                    every notebook is in the site's sidebar, every link leads somewhere
+    python .ci/notebooks.py site                    every page is in the site's sidebar, every link leads somewhere,
+                                                    and _proc is as .ci/pages.py leaves it (after nbdev_proc_nbs)
     python .ci/notebooks.py readme [--check]        write README.md from nbs/index.ipynb, or say whether it is current
 
 Which cells run is nbdev_test's own rule: its test flags in settings.ini, `#| eval: false`, `skip_exec: true`.
@@ -429,38 +430,79 @@ def _target(here, link):
 def _outside(link): return re.match(r'[a-z][a-z0-9+.-]*:', link, re.I) or link.startswith('#')
 
 
-def _hrefs(x):
-    if isinstance(x, str): yield x
-    elif isinstance(x, list):
-        for o in x: yield from _hrefs(o)
-    elif isinstance(x, dict):
-        for k in ('href', 'file', 'contents'):
-            if k in x: yield from _hrefs(x[k])
+def _slug(heading):
+    "The id that pandoc gives a heading"
+    if (own := re.search(r'\{[^}]*#([\w.-]+)[^}]*\}\s*$', heading)): return own[1]
+    text = re.sub(r'!?\[((?:[^\[\]]|\[[^\]]*\])*)\]\([^)]*\)', r'\1', heading).lower()
+    text = re.sub(r'[^\w\s.-]', '', text.replace('<br>', ' '))
+    return re.sub(r'^[^a-z]+', '', re.sub(r'\s+', '-', text.strip()))
+
+
+def _anchors(path, symbols):
+    "The ids that the page made from a notebook or a .qmd file will have"
+    import nbformat
+    if path.suffix == '.ipynb':
+        cells = nbformat.read(path, as_version=4).cells
+        texts = [c.source for c in cells if c.cell_type == 'markdown']
+        labels = [l for c in cells if c.cell_type == 'code'
+                  for l in re.findall(r'^#\|\s*label:\s*(\S+)', c.source, re.M)]
+    else: texts, labels = [path.read_text('utf-8')], []
+    texts = [''.join(_fence.split(t)[::2]) if '```' in t else t for t in texts]
+    heads = [_slug(h) for t in texts for h in re.findall(r'^#{1,6}\s+(.+?)\s*$', t, re.M)]
+    numbered = {f'{h}-{n}' for h in heads for n in range(1, heads.count(h))}
+    spans = {s for t in texts for s in re.findall(r'\{#([\w.-]+)', t)}
+    return {*heads, *labels, *numbered, *spans, *(n.lower() for n in symbols)}
+
+
+def _text_cells(path):
+    "The prose of a notebook or a .qmd file, piece by piece"
+    import nbformat
+    if path.suffix != '.ipynb': return [path.read_text('utf-8')]
+    nb = nbformat.read(path, as_version=4)
+    return [c.source for c in nb.cells if c.cell_type == 'markdown']
+
+
+def _title_faults(path):
+    "nbdev makes the page's header of the first cell, and drops what else is in it"
+    first = ((_text_cells(path) or [''])[0]).splitlines()
+    if not (first and first[0].startswith(('# ', '---'))): return ['does not open with a title']
+    lost = [l for l in first[1:] if first[0][0] == '#' and l.strip() and not re.match(r'>\s|- \S+:', l)]
+    return [f'nbdev drops what follows the title; give it a cell: {lost[0][:60]}'] if lost else []
+
+
+def _link_faults(path, link, anchors):
+    "What is wrong with a link on the page of `path`"
+    nbs = ROOT/'nbs'
+    if link.startswith('#'): to, anchor = path, link
+    elif _outside(link): return
+    else: to, anchor = _target(path.parent, link)
+    if to is None and not link.endswith('api.qmd'): yield f'broken link {link}'
+    elif to is not None and nbs not in to.parents:
+        yield f'link {link} leaves the site; give its address on the web'
+    elif to is not None and len(anchor) > 1 and anchor[1:] not in anchors.get(to, {anchor[1:]}):
+        yield f'no {anchor} on the page that {link} leads to'
 
 
 def site(_):
-    import nbformat, yaml
-    found, nbs = [], ROOT/'nbs'
-    listed = list(_hrefs(yaml.safe_load((ROOT/'_quarto.yml').read_text('utf-8'))['website']['sidebar']))
-    listed = [l for l in listed if l.endswith('.ipynb')]
+    "The sidebar, links with their anchors, and what .ci/pages.py made of _proc"
+    import pages, site_checks
+    found, nbs, by_page = [], ROOT/'nbs', pages.symbols()
+    listed = [f for _, files in pages.sidebar() for f in files]
     have = [p.resolve().relative_to(nbs).as_posix() for p in notebooks()]
-    found += [f'_quarto.yml: the sidebar lists {l}, which is not in nbs/' for l in listed if l not in have]
-    found += [f'_quarto.yml: the sidebar does not list {h}' for h in have if h not in listed]
-    for h in have:
-        nb = nbformat.read(nbs/h, as_version=4)
-        first = nb.cells[0].source.splitlines() if nb.cells else []
-        if not (first and first[0].startswith(('# ', '---'))): found.append(f'{h}: does not open with a title')
-        elif lost := [l for l in first[1:] if first[0][0] == '#' and l.strip() and not re.match(r'>\s|- \S+:', l)]:
-            found.append(f'{h}: nbdev drops what follows the title in its own cell; give it a cell: {lost[0][:60]}')
-        for c in nb.cells:
-            def seen(link):
-                if not _outside(link):
-                    p, _ = _target((nbs/h).parent, link)
-                    if p is None: found.append(f'{h}: broken link {link}')
-                    elif nbs not in p.parents: found.append(f'{h}: link {link} leaves the site; give its address on the web')
-                return link
-            if c.cell_type == 'markdown': map_links(c.source, seen)
-    print('\n'.join(found) or f'{len(have)} notebooks, all in the sidebar; no broken link')
+    have += [p.name for p in nbs.glob('*.qmd') if p.name != '404.qmd'] + ['api.qmd']
+    found += [f'_quarto.yml: the sidebar lists {f}, which is not there' for f in listed if f not in have]
+    found += [f'_quarto.yml: the sidebar does not list {f}' for f in have if f not in listed]
+    files = [nbs/h for h in have if h != 'api.qmd'] + [nbs/'404.qmd']
+    anchors = {p: _anchors(p, by_page.get(pages.page(p.relative_to(nbs).as_posix()), ()))
+               for p in files}
+    for path in files:
+        name, links = path.relative_to(nbs), []
+        faults = _title_faults(path)
+        for text in _text_cells(path): map_links(text, lambda link: links.append(link) or link)
+        faults += [f for link in links for f in _link_faults(path, link, anchors)]
+        found += [f'{name}: {f}' for f in faults]
+    found += site_checks.check()
+    print('\n'.join(found) or f'{len(files)} pages, all in the sidebar; no broken link')
     if found: sys.exit(1)
 
 
