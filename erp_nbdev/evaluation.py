@@ -343,7 +343,8 @@ def plot_singles(
         ax.plot(p['cost'], p[y], 's', color=colours[p['policy']], mec='black', mew=.5)
         side, x = ('right', -6) if p['cost'] > right else ('left', 6)
         ax.annotate(p['policy'], (p['cost'], p[y]), xytext=(x, -11 if k % 2 else 4), ha=side,
-                    textcoords='offset points', fontsize=8, color='dimgrey')
+                    textcoords='offset points', fontsize=8, color='dimgrey', zorder=5,
+                    bbox=dict(fc='white', ec='none', alpha=.7, pad=.5))
 
 # %% ../nbs/09_evaluation.ipynb #9c0a0021
 def plot_frontier(
