@@ -93,7 +93,8 @@ def run(path):
 
     class ThisPython(KernelSpecManager):
         def get_kernel_spec(self, kernel_name):
-            argv = [sys.executable, '-m', 'ipykernel_launcher', '-f', '{connection_file}', '--log-level=40']
+            argv = [sys.executable, '-m', 'ipykernel_launcher', '-f', '{connection_file}',
+                    '--log-level=40', "--InlineBackend.figure_formats={'retina'}"]
             return KernelSpec(argv=argv, display_name='python3', language='python')
 
     class Client(NotebookClient):
@@ -285,7 +286,7 @@ def times(paths):
 # ---------------------------------------------------------------- the rooms and the way they stand
 
 ROOMS = """errors store files tables workers importing weights endpoint settings sampling rewards
-embedding probes winrate pairwise shrinkage routing evaluation zooter collecting
+embedding probes winrate pairwise shrinkage routing evaluation fitting zooter collecting
 beyond.training_cost planning study command embedded recipes""".split()
 LONG = 400    # lines of a module; more are listed
 
