@@ -155,14 +155,14 @@ def frontier_svg(choices, # from choice_curve
                 ) -> tuple: # (SVG, x [λ], y [λ]) with the places of the dot
     "Mean reward against mean cost, as inline SVG"
     xs, ys = (axis_ticks([*choices[c], *alone[c]]) for c in ('cost', 'reward'))
-    across, up = (lambda v: on_axis(v, xs, 52, 335)), (lambda v: on_axis(v, ys, 215, 12))
+    across, up = (lambda v: on_axis(v, xs, 52, 335)), (lambda v: on_axis(v, ys, 215, 24))
     x, y = across(choices.cost), up(choices.reward)
     corners = ' '.join(f'{a},{b}' for a, b in zip(x, y))
     parts = [svg_text(at, 231, 'middle', f'{t:g}') for at, t in zip(across(xs), xs)]
     parts += [svg_text(46, at + 4, 'end', f'{t:g}') for at, t in zip(up(ys), ys)]
     parts += [svg_text(193, 250, 'middle', f'mean cost of a call ({unit})'),
-              svg_text(4, 8, 'start', 'mean reward'),
-              f'<path d="M52 12V215H335"/><polyline points="{corners}"/>',
+              svg_text(4, 12, 'start', 'mean reward'),
+              f'<path d="M52 24V215H335"/><polyline points="{corners}"/>',
               *model_squares(alone.policy, across(alone.cost), up(alone.reward)),
               f'<circle cx="{x[0]}" cy="{y[0]}" r="6"/>']
     says = 'Mean reward against mean cost: the router along λ, and each model alone'
@@ -170,7 +170,7 @@ def frontier_svg(choices, # from choice_curve
 
 # %% ../nbs/10_study.ipynb #10d00016
 SLIDER_STYLE = """
-.erp-lambda {max-width: 46rem; margin: 1rem 0; text-align: left}
+.erp-lambda {max-width: 46rem; margin: 1rem 0; padding: 0 .5rem; text-align: left}
 .erp-lambda input {display: block; width: 100%; margin: .5rem 0; accent-color: #1f6fbe}
 .erp-lambda input:focus-visible {outline: 3px solid #1f6fbe; outline-offset: 4px}
 .erp-lambda .row {display: flex; flex-wrap: wrap; gap: 0 1.5rem; justify-content: space-between}
@@ -481,9 +481,8 @@ FOLDED = """{% extends 'basic/index.html.j2' %}
 
 # %% ../nbs/10_study.ipynb #10d00035
 def with_captions(nb):
-    "Directives made into captions and alternative texts of pictures; the title's own are dropped"
+    "Directives made into captions and alternative texts of pictures"
     from nbformat.v4 import new_output
-    nb.cells[0].source = re.sub(r'^- [\w-]+: .*$', '', nb.cells[0].source, flags=re.M)
     for cell in nb.cells:
         given = dict(re.findall(r'^#\| (fig-\w+): "(.*)"$', cell.source, re.M))
         cell.source = re.sub(r'^#\|.*\n?', '', cell.source, flags=re.M)
@@ -502,14 +501,15 @@ def to_html(path # an executed notebook
     from nbconvert import HTMLExporter
     nb = with_captions(nbformat.read(path, as_version=4))
     exporter = HTMLExporter(template_name='basic', raw_template=FOLDED,
-                            exclude_input_prompt=True, exclude_output_prompt=True)
+                            exclude_raw=True, exclude_input_prompt=True,
+                            exclude_output_prompt=True)
     site = '{doc_host}{doc_baseurl}'.format(**package_index['settings'])
     body = re.sub(r'href="\.\./((?:\w+/)?)(?:\d+_)?(\w+)\.ipynb"', rf'href="{site}/\1\2.html"',
                   exporter.from_notebook_node(nb)[0])
-    title = escape(re.match(r'#* *(.*)', nb.cells[0].source)[1])
+    title = next(c.source.lstrip('# ').splitlines()[0] for c in nb.cells if c.cell_type == 'markdown')
     page = Path(path).with_suffix('.html')
     with atomic_write(page) as tmp:
-        tmp.write_text(PAGE.format(title=title, style=PAGE_STYLE, body=body), 'utf-8')
+        tmp.write_text(PAGE.format(title=escape(title), style=PAGE_STYLE, body=body), 'utf-8')
     return page
 
 # %% ../nbs/10_study.ipynb #547fc6b9
