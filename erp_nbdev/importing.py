@@ -44,6 +44,7 @@ def as_number(v): # one score as given
     if truth in ('true', 'false'): return truth == 'true'
     return 'none' if isinstance(v, dict) or np.ndim(v) else v
 
+# %% ../nbs/machinery/importing.ipynb #50b1dfb9
 def as_numbers(scores, # a column that should hold scores
                where # what to call it in a message
               ) -> pd.Series: # float64
@@ -301,6 +302,7 @@ def litellm_prices() -> dict: # model -> (input, output), dollars per million to
     return {name: (round(i*1e6, 6), round(o*1e6, 6)) for name, (i, o) in found.items()
             if isinstance(i, (int, float)) and isinstance(o, (int, float))}
 
+# %% ../nbs/machinery/importing.ipynb #7dcb3720
 def listed_price(model, prices) -> tuple: # ((input, output), the note beside them)
     "A model's price, or None and what hosts ask for it"
     if model in prices: return prices[model], "prices from LiteLLM's list"
@@ -331,6 +333,7 @@ def pool_entry(row, prices) -> str: # a row of a pool, and a dict model -> (inpu
     name = f"- model: {json.dumps(row['model'], ensure_ascii=False)}"
     return '\n'.join([name, *[f'  # {note}']*bool(note), *lines, ''])
 
+# %% ../nbs/machinery/importing.ipynb #b57410ac
 def pool_template(models, # their names, or a pool table, whose costs are kept
                   prices=None # dict: model -> (input, output); LiteLLM's list unless given
                  ) -> str: # YAML
