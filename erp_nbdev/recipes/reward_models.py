@@ -22,19 +22,22 @@ from ..settings import SamplingSettings
 from ..sampling import TransformersEngine, sample
 from ..rewards import hidden_after
 from ..embedded.tasks import SEED, check, draw, examination, practice
-from .language_models import GEMMA_TEMPLATE, LLAMA_TEMPLATE, SHAPES, alone, asked, descend, lesson, make_model, make_tokenizer, padded, save_model, train_pool, unseen
+from .language_models import (
+    GEMMA_TEMPLATE, LLAMA_TEMPLATE, SHAPES, alone, asked, descend, lesson, make_model,
+    make_tokenizer, padded, save_model, train_pool, unseen)
 
 # %% ../../nbs/embedded/3_reward_models.ipynb #2723a9c3
+_SIZES = dict(hidden_size=128, intermediate_size=384, num_attention_heads=4)
 JUDGES = {
-    'deberta-rm':   dict(kind='DebertaV2', hidden_size=128, intermediate_size=384, num_hidden_layers=3, num_attention_heads=4),
-    'gemma-rm':     dict(kind='Gemma',     hidden_size=128, intermediate_size=384, num_hidden_layers=3, num_attention_heads=4, num_key_value_heads=2),
-    'internlm2-rm': dict(kind='InternLM2', hidden_size=128, intermediate_size=384, num_hidden_layers=4, num_attention_heads=4, num_key_value_heads=2),
+    'deberta-rm':   dict(kind='DebertaV2', **_SIZES, num_hidden_layers=3),
+    'gemma-rm':     dict(kind='Gemma',     **_SIZES, num_hidden_layers=3, num_key_value_heads=2),
+    'internlm2-rm': dict(kind='InternLM2', **_SIZES, num_hidden_layers=4, num_key_value_heads=2),
 }
 READ, JUDGE = dict(lr=2e-3, steps=1400), dict(lr=8e-4, steps=1600)   # how long each stage is
-BLANK = 5  # <model>, which no pair of texts holds: what DeBERTa sees in place of a hidden token
+BLANK = 5  # <model>, which no pair of texts has: what DeBERTa sees in place of a hidden token
 
 # %% ../../nbs/embedded/3_reward_models.ipynb #31369d6b
-def remote_code(name, # 'configuration_internlm2.InternLM2Config' or 'modeling_internlm2.InternLM2ForRewardModel'
+def remote_code(name, # 'file.Class', as 'modeling_internlm2.InternLM2ForRewardModel'
                 folder # with the two Python files
                ): # the class
     "A class from the code that comes with the checkpoint, marked to be saved with it again"
@@ -47,21 +50,26 @@ def remote_code(name, # 'configuration_internlm2.InternLM2Config' or 'modeling_i
 def make_deberta(vocab, # number of tokens
                  **shape # sizes, as transformers names them
                 ): # -> DebertaV2ForSequenceClassification, untrained
-    "DeBERTa with relative positions only, in which a token knows no place of its own, and one logit"
+    "DeBERTa with relative positions only, and one logit"
     import transformers
-    return transformers.DebertaV2ForSequenceClassification(transformers.DebertaV2Config(vocab_size=vocab, num_labels=1, max_position_embeddings=192, relative_attention=True,
-        position_buckets=32, pos_att_type=['p2c', 'c2p'], position_biased_input=False, norm_rel_ebd='layer_norm', share_att_key=True, type_vocab_size=0,
-        hidden_dropout_prob=0., attention_probs_dropout_prob=0., pooler_dropout=0., initializer_range=.05, pooler_hidden_size=128, pad_token_id=0, **shape))
+    config = transformers.DebertaV2Config(
+        vocab_size=vocab, num_labels=1, max_position_embeddings=192, relative_attention=True,
+        position_buckets=32, pos_att_type=['p2c', 'c2p'], position_biased_input=False,
+        norm_rel_ebd='layer_norm', share_att_key=True, type_vocab_size=0, hidden_dropout_prob=0.,
+        attention_probs_dropout_prob=0., pooler_dropout=0., initializer_range=.05,
+        pooler_hidden_size=128, pad_token_id=0, **shape)
+    return transformers.DebertaV2ForSequenceClassification(config)
 
 def make_internlm2(vocab, # number of tokens
                    code, # folder with its two Python files
                    **shape # sizes
                   ): # -> InternLM2ForRewardModel, untrained
     "InternLM2's reward model, from the code that comes with it"
-    config = remote_code('configuration_internlm2.InternLM2Config', code)(vocab_size=vocab, reward_token_id=8, pad_token_id=0, bos_token_id=1, eos_token_id=2, **shape)
+    config = remote_code('configuration_internlm2.InternLM2Config', code)(
+        vocab_size=vocab, reward_token_id=8, pad_token_id=0, bos_token_id=1, eos_token_id=2,
+        **shape)
     return remote_code('modeling_internlm2.InternLM2ForRewardModel', code)(config)
 
-# %% ../../nbs/embedded/3_reward_models.ipynb #98f26649
 def make_judge(kind, # 'DebertaV2', 'Gemma' or 'InternLM2'
                vocab, # number of tokens
                code, # folder with InternLM2's Python files
@@ -69,7 +77,8 @@ def make_judge(kind, # 'DebertaV2', 'Gemma' or 'InternLM2'
               ): # -> PreTrainedModel with one output, untrained
     "A reward model of the given architecture"
     if kind == 'Gemma': return make_model(kind, vocab, 'ForSequenceClassification', **shape)
-    return make_internlm2(vocab, code, **shape) if kind == 'InternLM2' else make_deberta(vocab, **shape)
+    if kind == 'InternLM2': return make_internlm2(vocab, code, **shape)
+    return make_deberta(vocab, **shape)
 
 # %% ../../nbs/embedded/3_reward_models.ipynb #b6a96016
 def judge_tokenizer(kind # 'DebertaV2', 'Gemma' or 'InternLM2'
@@ -78,7 +87,9 @@ def judge_tokenizer(kind # 'DebertaV2', 'Gemma' or 'InternLM2'
     from tokenizers.processors import TemplateProcessing
     tok = make_tokenizer(GEMMA_TEMPLATE if kind == 'Gemma' else LLAMA_TEMPLATE)
     if kind == 'DebertaV2':
-        tok.backend_tokenizer.post_processor = TemplateProcessing(single='<cls> $A <sep>', pair='<cls> $A <sep> $B <sep>', special_tokens=[('<cls>', 6), ('<sep>', 7)])
+        tok.backend_tokenizer.post_processor = TemplateProcessing(
+            single='<cls> $A <sep>', pair='<cls> $A <sep> $B <sep>',
+            special_tokens=[('<cls>', 6), ('<sep>', 7)])
         tok.chat_template = None
     return tok
 
@@ -90,7 +101,8 @@ def blanks(tok, # DeBERTa's tokenizer
     "Pairs whose answer is hidden, all of it or some, to be guessed"
     ids, labels = [], []
     for p in prompts:
-        q, a = tok(p.text)['input_ids'], tok(rng.choice(p.answers), add_special_tokens=False)['input_ids']
+        q = tok(p.text)['input_ids']
+        a = tok(rng.choice(p.answers), add_special_tokens=False)['input_ids']
         share = 1. if rng.random() < .5 else rng.random()
         hide = [rng.random() < share for _ in a]
         ids.append(q + [BLANK if h else t for t, h in zip(a, hide)] + [7])
@@ -103,7 +115,7 @@ def reading_loss(model, # a judge
                  prompts, # a list of Prompt
                  rng # picks answers and what is hidden
                 ): # -> a loss, nats per token
-    "How well the model guesses good answers from the question; what it learns of language and of the tasks it learns here"
+    "How well the model guesses good answers from the question"
     import torch.nn.functional as F
     base, words = model.base_model, model.get_input_embeddings().weight
     if model.config.model_type == 'deberta-v2': ids, labels = blanks(tok, prompts, rng)
@@ -124,12 +136,12 @@ def examples(responses, # of the pool, to practice prompts
         if np.ptp(grades) >= .1: out.append((by_id[i], texts, grades))
     return out
 
-# %% ../../nbs/embedded/3_reward_models.ipynb #310e9376
 def preferences(grades, # [n], of responses to one prompt
                 margin=.1 # what is closer than this is a tie
                ) -> list: # of (better, worse)
     "Every pair on which the checker has a preference"
-    return [(i, j) for i, j in itertools.permutations(range(len(grades)), 2) if grades[i] - grades[j] >= margin]
+    pairs = itertools.permutations(range(len(grades)), 2)
+    return [(i, j) for i, j in pairs if grades[i] - grades[j] >= margin]
 
 # %% ../../nbs/embedded/3_reward_models.ipynb #67e5e953
 def shuffled_practice(share=1. # of the prompts; less for a look
@@ -145,13 +157,14 @@ def answer_practice(name, # of a language model
                    ) -> pd.DataFrame: # responses
     "Two responses of one model to each practice prompt"
     alone()
-    prompts = pd.DataFrame([(p.id, p.text) for p in shuffled_practice(share)], columns=['prompt_id', 'prompt'])
+    prompts = pd.DataFrame([(p.id, p.text) for p in shuffled_practice(share)],
+                           columns=['prompt_id', 'prompt'])
     engine = TransformersEngine(Path(folder)/'models'/name, name)
-    return sample(prompts, engine, 2, SamplingSettings(max_tokens=24, seed=77), Path(folder)/'practice'/name, progress=False)
+    settings = SamplingSettings(max_tokens=24, seed=77)
+    return sample(prompts, engine, 2, settings, Path(folder)/'practice'/name, progress=False)
 
-# %% ../../nbs/embedded/3_reward_models.ipynb #5a26afe3
 def divide(responses, # of the pool to the practice prompts
-           prompts # from `shuffled_practice`
+           prompts # from shuffled_practice
           ) -> tuple: # (examples to train on, examples to be tested on)
     "The first tenth of the prompts is held out"
     held = {p.id for p in prompts[:len(prompts)//10]}
@@ -164,10 +177,11 @@ def pair_rewards(model, # a pair classifier
                  batch # list of (Prompt, [response], grades)
                 ): # -> tensor, one reward per response
     "Rewards by an encoder that reads prompt and response as one text"
-    pairs = tok([p.text for p, ts, _ in batch for _ in ts], [t for _, ts, _ in batch for t in ts], padding=True, return_tensors='pt', padding_side='right')
+    prompts = [p.text for p, ts, _ in batch for _ in ts]
+    responses = [t for _, ts, _ in batch for t in ts]
+    pairs = tok(prompts, responses, padding=True, return_tensors='pt', padding_side='right')
     return model(input_ids=pairs['input_ids'], attention_mask=pairs['attention_mask']).logits[:, 0]
 
-# %% ../../nbs/embedded/3_reward_models.ipynb #6035c759
 def rewards_of(model, # a judge
                tok, # its tokenizer
                batch # list of (Prompt, [response], grades)
@@ -195,16 +209,17 @@ def judging_loss(model, # a judge
 
 # %% ../../nbs/embedded/3_reward_models.ipynb #885ed76e
 def judging_step(model, tok, # a judge and its tokenizer
-                 data, # from `examples`
+                 data, # from examples
                  stream, # of prompts to go on reading
                  rng # picks what to judge
                 ): # -> a loss
-    "Bradley–Terry on 24 prompts, and a little reading, lest it forget"
-    return judging_loss(model, tok, rng.sample(data, min(24, len(data)))) + .1*reading_loss(model, tok, list(itertools.islice(stream, 8)), rng)
+    "Bradley–Terry on 24 prompts, and a little reading, so that it does not forget"
+    judging = judging_loss(model, tok, rng.sample(data, min(24, len(data))))
+    return judging + .1*reading_loss(model, tok, list(itertools.islice(stream, 8)), rng)
 
 # %% ../../nbs/embedded/3_reward_models.ipynb #7052863b
 def train_judge(name, # of the reward model
-                data, # from `examples`
+                data, # from examples
                 code, # folder with InternLM2's Python files
                 exclude, # texts that it must not see
                 share=1. # of the steps; less for a look
@@ -214,39 +229,47 @@ def train_judge(name, # of the reward model
     seed = SEED + 50 + list(JUDGES).index(name)
     torch.manual_seed(seed); rng = random.Random(seed)
     tok = judge_tokenizer(JUDGES[name]['kind'])
-    model, stream = make_judge(vocab=len(tok), code=code, **JUDGES[name]), unseen(draw(rng), exclude)
-    read = lambda i: reading_loss(model, tok, list(itertools.islice(stream, 32)), rng)
+    model = make_judge(vocab=len(tok), code=code, **JUDGES[name])
+    stream = unseen(draw(rng), exclude)
+    def read(i): return reading_loss(model, tok, list(itertools.islice(stream, 32)), rng)
+    def judge(i): return judging_step(model, tok, data, stream, rng)
     descend(model, read, READ['lr'], int(READ['steps']*share), f'{name} reads')
-    return descend(model, lambda i: judging_step(model, tok, data, stream, rng), JUDGE['lr'], int(JUDGE['steps']*share), f'{name} judges'), tok
+    return descend(model, judge, JUDGE['lr'], int(JUDGE['steps']*share), f'{name} judges'), tok
 
 # %% ../../nbs/embedded/3_reward_models.ipynb #fa77dea6
 def pair_accuracy(model, # a judge
                   tok, # its tokenizer
-                  data # from `examples`, of prompts it was not trained on
+                  data # from examples, of prompts it was not trained on
                  ) -> dict: # category -> share of pairs; 'all'; 'pairs', their number
     "How often a reward model prefers what the checker prefers"
     import torch
     rows = []
     for k in range(0, len(data), 64):
         batch = data[k:k+64]
-        with torch.inference_mode(): r = iter(np.split(rewards_of(model, tok, batch).numpy(), np.cumsum([len(t) for _, t, _ in batch])[:-1]))
-        rows += [(p.category, x[i] > x[j]) for (p, _, g), x in zip(batch, r) for i, j in preferences(g)]
+        with torch.inference_mode(): r = rewards_of(model, tok, batch).numpy()
+        of_prompt = np.split(r, np.cumsum([len(t) for _, t, _ in batch])[:-1])
+        rows += [(p.category, x[i] > x[j]) for (p, _, g), x in zip(batch, of_prompt)
+                 for i, j in preferences(g)]
     df = pd.DataFrame(rows, columns=['category', 'right'])
-    return df.groupby('category', sort=False).right.mean().round(4).to_dict() | dict(all=round(float(df.right.mean()), 4), pairs=len(df))
+    by_category = df.groupby('category', sort=False).right.mean().round(4).to_dict()
+    return by_category | dict(all=round(float(df.right.mean()), 4), pairs=len(df))
 
 # %% ../../nbs/embedded/3_reward_models.ipynb #2a25db65
 def train_one_judge(name, # of the reward model
                     folder, # it goes to `models/name`
                     code, # folder with InternLM2's Python files
-                    train, test, # from `divide`
+                    train, test, # from divide
                     share=1. # of the steps; less for a look
                    ) -> dict: # held-out pair accuracy
     "Train one reward model, on one thread, test it and save it"
     alone(); start = time.process_time()
-    model, tok = train_judge(name, train, code, {p.text for p in examination()} | {p.text for p, _, _ in test}, share)
+    exclude = {p.text for p in examination()} | {p.text for p, _, _ in test}
+    model, tok = train_judge(name, train, code, exclude, share)
     accuracy = pair_accuracy(model, tok, test)
-    save_model(model, tok, Path(folder)/'models'/name, cpu_seconds=round(time.process_time() - start), training_prompts=len(train),
-               training_pairs=sum(len(preferences(g)) for _, _, g in train), held_out_prompts=len(test), held_out_pair_accuracy=accuracy)
+    save_model(model, tok, Path(folder)/'models'/name,
+               cpu_seconds=round(time.process_time() - start), training_prompts=len(train),
+               training_pairs=sum(len(preferences(g)) for _, _, g in train),
+               held_out_prompts=len(test), held_out_pair_accuracy=accuracy)
     return accuracy
 
 # %% ../../nbs/embedded/3_reward_models.ipynb #b5eeada8
@@ -254,26 +277,34 @@ def make_again(folder, # where everything goes
                code, # folder with InternLM2's Python files
                share=1. # of all the work; less for a look
               ):
-    "Five language models, their answers to the practice prompts, three reward models; two processes at a time. Raises `ErpError` without InternLM2's code"
-    if not (Path(code)/'modeling_internlm2.py').exists(): raise ErpError(f'{code}: no modeling_internlm2.py there. Run this from the root of the repository, or say where with --code.')
+    "The pool, its answers, the reward models. Raises `ErpError` without InternLM2's code"
+    if not (Path(code)/'modeling_internlm2.py').exists():
+        raise ErpError(f'{code}: no modeling_internlm2.py there. Run this from the root of the '
+                       'repository, or say where with --code.')
     exclude = {p.text for p in examination() + practice()}
     names = sorted(SHAPES, key=lambda n: -SHAPES[n]['hidden_size'])   # the longest first
     with ProcessPoolExecutor(2, mp_context=get_context('spawn')) as workers:
-        list(workers.map(partial(train_pool, folder=Path(folder)/'models', exclude=exclude, share=share), names))
-        responses = pd.concat(workers.map(partial(answer_practice, folder=folder, share=share), names))
+        pool = partial(train_pool, folder=Path(folder)/'models', exclude=exclude, share=share)
+        list(workers.map(pool, names))
+        answer = partial(answer_practice, folder=folder, share=share)
+        responses = pd.concat(workers.map(answer, names))
         train, test = divide(responses, shuffled_practice(share))
-        print(f'{len(responses)} responses; {len(train)} prompts to train reward models on, {len(test)} held out', flush=True)
-        judge = partial(train_one_judge, folder=folder, code=code, train=train, test=test, share=share)
-        for name, accuracy in zip(JUDGES, workers.map(judge, JUDGES)): print(f'{name}: held-out pair accuracy', accuracy, flush=True)
+        print(f'{len(responses)} responses; {len(train)} prompts to train reward models on, '
+              f'{len(test)} held out', flush=True)
+        judge = partial(train_one_judge, folder=folder, code=code, train=train, test=test,
+                        share=share)
+        for name, accuracy in zip(JUDGES, workers.map(judge, JUDGES)):
+            print(f'{name}: held-out pair accuracy', accuracy, flush=True)
 
 # %% ../../nbs/embedded/3_reward_models.ipynb #41f78956
+_CODE = Path('tests_data/embedded/models/internlm2-rm')
+
 def main(out: Annotated[Path, typer.Argument(help='The folder where everything goes.')],
-         share: Annotated[float, typer.Option(min=0, max=1, help='Of all the work; less for a look.')] = 1.,
-         code: Annotated[Path, typer.Option(help="The folder with InternLM2's Python files.")] = Path('tests_data/embedded/models/internlm2-rm')):
+         share: Annotated[float, typer.Option(min=0, max=1, help='Of all the work.')] = 1.,
+         code: Annotated[Path, typer.Option(help="Folder of InternLM2's Python files.")] = _CODE):
     "Train the embedded pool and its reward models again."
     try: make_again(out, code, share)
     except ErpError as e: raise SystemExit(f'error: {e}')
-
 
 # %% ../../nbs/embedded/3_reward_models.ipynb #136e6668
 #| eval: false
