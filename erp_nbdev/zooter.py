@@ -33,34 +33,43 @@ def zooter_network(
         torch.manual_seed(seed)
         layers = [torch.nn.Linear(a, b) for a, b in zip(widths, widths[1:])]
     torch.nn.init.zeros_(layers[-1].weight), torch.nn.init.zeros_(layers[-1].bias)
-    return torch.nn.Sequential(*[part for layer in layers for part in (layer, torch.nn.ReLU())][:-1])
+    parts = [part for layer in layers for part in (layer, torch.nn.ReLU())]
+    return torch.nn.Sequential(*parts[:-1])
 
 # %% ../nbs/beyond/6_zooter.ipynb #0c57d66b
+def _arrays(net): # (weight, bias) of each linear layer
+    linear = [layer for layer in net if hasattr(layer, 'weight')]
+    return [tuple(p.detach().numpy().T.copy() for p in (l.weight, l.bias)) for l in linear]
+
 def train_zooter(
     X, # [n, d] standardised prompt vectors
     target, # [n, M] distribution of the winner for each prompt; rows add up to 1
     hold, # [n] bool: prompts that only decide when to stop
     hidden=64, # width of the hidden layer; 0 for a linear network
-    epochs=40, # passes over the prompts, at most; it stops after 5 without progress on the prompts held out
+    epochs=40, # passes over the prompts, at most; it stops after 5 without progress
     seed=0, # of the initial weights and of the order of the prompts
 ): # -> list of (weight, bias) arrays, layer by layer
-    "Minimise KL(target ‖ softmax(network)), keeping the weights that were best on the prompts held out"
+    "Minimise KL(target ‖ softmax(network)); keep the weights that were best on prompts held out"
     import torch
-    X, target, rng = torch.tensor(X, dtype=torch.float32), torch.tensor(target, dtype=torch.float32), np.random.default_rng(seed)
+    X, target = (torch.tensor(a, dtype=torch.float32) for a in (X, target))
+    rng, learn, held_out = np.random.default_rng(seed), np.flatnonzero(~hold), np.flatnonzero(hold)
     net = zooter_network([X.shape[1], *([hidden] if hidden else []), target.shape[1]], seed)
-    kl = lambda rows: torch.nn.functional.kl_div(net(X[rows]).log_softmax(1), target[rows], reduction='batchmean')
-    optimiser, best, kept, since = torch.optim.AdamW(net.parameters(), lr=1e-3, weight_decay=.1), np.inf, None, 0
+    def kl(rows):
+        said = net(X[rows]).log_softmax(1)
+        return torch.nn.functional.kl_div(said, target[rows], reduction='batchmean')
+    optimiser = torch.optim.AdamW(net.parameters(), lr=1e-3, weight_decay=.1)
+    best, kept, since = np.inf, None, 0
     for _ in range(epochs):
-        for rows in np.array_split(rng.permutation(np.flatnonzero(~hold)), max(8, (~hold).sum() // 128)):
+        for rows in np.array_split(rng.permutation(learn), max(8, len(learn) // 128)):
             optimiser.zero_grad(); kl(rows).backward(); optimiser.step()
-        with torch.no_grad(): held, since = kl(np.flatnonzero(hold)).item(), since + 1
-        if held < best: best, since, kept = held, 0, [(l.weight.detach().numpy().T.copy(), l.bias.detach().numpy().copy()) for l in net if hasattr(l, 'weight')]
+        with torch.no_grad(): held, since = kl(held_out).item(), since + 1
+        if held < best: best, since, kept = held, 0, _arrays(net)
         if since >= 5: break
     return kept
 
 # %% ../nbs/beyond/6_zooter.ipynb #a0ef2a1f
 class Zooter(ScorePolicy):
-    "A network trained to the softmax of rewards (Lu et al., 2023); its logits are cost-adjusted as ERP's predictions are"
+    "A network trained to the softmax of rewards (Lu et al., 2023), cost-adjusted as ERP is"
     def __init__(self,
         cost, # [M] cost of a call
         lam=0., # λ ≥ 0
@@ -82,11 +91,16 @@ def fit(self:Zooter,
     need('torch', 'erp_nbdev[embed]')
     X, Y = np.asarray(X, float), np.asarray(Y, float)
     X, Y = X[np.isfinite(Y).all(1)], Y[np.isfinite(Y).all(1)]
-    if len(X) < 10: raise ErpError(f'Zooter: {len(X)} training prompts have a reward from every model; expected at least 10')
+    if len(X) < 10:
+        raise ErpError(f'Zooter: {len(X)} training prompts have a reward from every model; '
+                       'expected at least 10')
     self.mean_, self.scale_ = X.mean(0), X.std(0) + 1e-9
     target = np.exp((Y - Y.max(1, keepdims=True)) / self.temperature)
+    target /= target.sum(1, keepdims=True)
     hold = np.random.default_rng(self.seed).permutation(len(X)) < len(X) / 5
-    with one_thread(): self.layers_ = train_zooter((X - self.mean_)/self.scale_, target/target.sum(1, keepdims=True), hold, self.hidden, self.epochs, self.seed)
+    with one_thread():
+        self.layers_ = train_zooter((X - self.mean_)/self.scale_, target, hold, self.hidden,
+                                    self.epochs, self.seed)
     return self
 
 # %% ../nbs/beyond/6_zooter.ipynb #c7a061a4
