@@ -481,8 +481,9 @@ FOLDED = """{% extends 'basic/index.html.j2' %}
 
 # %% ../nbs/10_study.ipynb #10d00035
 def with_captions(nb):
-    "Directives made into captions and alternative texts of pictures"
+    "Directives made into captions and alternative texts of pictures; the title's own are dropped"
     from nbformat.v4 import new_output
+    nb.cells[0].source = re.sub(r'^- \w+:.*$', '', nb.cells[0].source, flags=re.M)
     for cell in nb.cells:
         given = dict(re.findall(r'^#\| (fig-\w+): "(.*)"$', cell.source, re.M))
         cell.source = re.sub(r'^#\|.*\n?', '', cell.source, flags=re.M)
@@ -501,12 +502,11 @@ def to_html(path # an executed notebook
     from nbconvert import HTMLExporter
     nb = with_captions(nbformat.read(path, as_version=4))
     exporter = HTMLExporter(template_name='basic', raw_template=FOLDED,
-                            exclude_raw=True, exclude_input_prompt=True,
-                            exclude_output_prompt=True)
+                            exclude_input_prompt=True, exclude_output_prompt=True)
     site = '{doc_host}{doc_baseurl}'.format(**package_index['settings'])
     body = re.sub(r'href="\.\./((?:\w+/)?)(?:\d+_)?(\w+)\.ipynb"', rf'href="{site}/\1\2.html"',
                   exporter.from_notebook_node(nb)[0])
-    title = next(c.source.lstrip('# ').splitlines()[0] for c in nb.cells if c.cell_type == 'markdown')
+    title = nb.cells[0].source.splitlines()[0].lstrip('# ')
     page = Path(path).with_suffix('.html')
     with atomic_write(page) as tmp:
         tmp.write_text(PAGE.format(title=escape(title), style=PAGE_STYLE, body=body), 'utf-8')
