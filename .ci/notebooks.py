@@ -1,22 +1,26 @@
 """Keep the notebooks, their stored outputs and README.md in step.
 
-    python .ci/notebooks.py list                    the notebooks that nbdev_test runs, one per line
-    python .ci/notebooks.py refresh NOTEBOOK...     run in place and store what the cells give
-                                                    (and give the prose below the title its own cell, else the site loses it);
-                                                    with `--flags ray`, say, cells with that test flag run too
-    python .ci/notebooks.py check [NOTEBOOK...]     run, and compare what the cells give with what is stored
-    python .ci/notebooks.py times [NOTEBOOK...]     run, and say how long each notebook took and which cells took longest
-    python .ci/notebooks.py rooms                   which module may import which
-    python .ci/notebooks.py style [NOTEBOOK...]     line lengths, what is shown after each exported cell, captions and alt text,
-                                                    titles' numbers, links to chapters; the measures of each notebook
-    python .ci/notebooks.py site                    every page is in the site's sidebar, every link leads somewhere,
-                                                    and _proc is as .ci/pages.py leaves it (after nbdev_proc_nbs)
-    python .ci/notebooks.py readme [--check]        write README.md from nbs/index.ipynb, or say whether it is current
+    python .ci/notebooks.py VERB [NOTEBOOK...]
 
-Which cells run is nbdev_test's own rule: its test flags in settings.ini, `#| eval: false`, `skip_exec: true`.
+    list              the notebooks that nbdev_test runs, one per line
+    refresh NB...     run in place and store what the cells give (and give the prose below the
+                      title its own cell, else the site loses it); with `--flags ray`, say, cells
+                      with that test flag run too
+    check [NB...]     run, and compare what the cells give with what is stored
+    times [NB...]     run, and say how long each notebook and the slowest cells took
+    rooms             which module may import which
+    style [NB...]     line lengths, what is shown after each exported cell, captions and alt text,
+                      titles' numbers, links to chapters; the measures of each notebook
+    site              after nbdev_proc_nbs and .ci/pages.py: every page is in the sidebar, every
+                      link leads somewhere, and _proc holds what .ci/site_checks.py asks for
+    readme [--check]  write README.md from nbs/index.ipynb, or say whether it is current
 
-`check` compares text with the numbers taken out, and the numbers one by one within RTOL and ATOL. Pictures are decoded
-and compared pixel by pixel. A cell may declare what else is fine, in its first lines:
+Which cells run is nbdev_test's own rule: test flags in settings.ini, `#| eval: false`,
+`skip_exec: true`.
+
+`check` compares text with the numbers taken out, and the numbers one by one within RTOL and ATOL.
+Pictures are decoded and compared pixel by pixel. A cell may declare what else is fine, in its
+first lines:
 
     #| tolerance: 0.2       numbers within 20 % (or 0.2), pictures as much looser
     #| tolerance: any       varies by machine: there must be an output, whatever it says
@@ -31,7 +35,7 @@ RTOL = ATOL = 0.02    # numbers in text
 PIXELS = 0.03         # pictures: mean absolute difference, 0 to 1
 INK = 0.1             # pictures: the same as a share of what is drawn, after a small blur
 RUN_TOO = set()       # test flags whose cells are run all the same
-SHAPE = 0.02          # pictures: width and height may differ by this share (a tick label one digit longer)
+SHAPE = 0.02          # pictures: share by which width and height may differ (a longer tick label)
 WORKERS = 2
 SLOWEST = 40          # cells that `times` lists
 
@@ -63,13 +67,14 @@ def skips_all(nb):
     front = {}
     for c in nb.cells:
         if c.cell_type == 'raw': front.update(_fm2dict(c.source) or {})
-        elif c.cell_type == 'markdown' and 'title' not in front: front.update(_md2dict(c.source) or {})
+        elif c.cell_type == 'markdown' and 'title' not in front:
+            front.update(_md2dict(c.source) or {})
     return str(front.get('skip_exec', '')).lower() in ('true', '1', 'yes', 'on')
 
 
 # ---------------------------------------------------------------- running
 
-SECONDS = {}    # (notebook, cell's number): CPU seconds of the kernel and of what it started, whatever else the machine does
+SECONDS = {}    # (notebook, cell's number): CPU seconds of the kernel and of what it started
 
 
 def cpu(km):
@@ -85,7 +90,7 @@ def cpu(km):
 
 
 def run(path):
-    "The notebook at `path`, executed by this very Python in the notebook's own folder; nothing is written"
+    "The notebook at `path`, executed by this Python in the notebook's folder; nothing is written"
     import nbformat
     from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
     from jupyter_client.manager import AsyncKernelManager
@@ -106,11 +111,15 @@ def run(path):
 
     nb = nbformat.read(path, as_version=4)
     if skips_all(nb): return nb
-    # the same words whatever terminal or CI service this runs in; one thread each, so that sums are summed in one order
-    env = {k: v for k, v in os.environ.items() if k not in ('GITHUB_ACTIONS', 'FORCE_COLOR', 'PY_COLORS', 'MPLBACKEND')}
-    env |= {'COLUMNS': '80', 'OMP_NUM_THREADS': os.environ.get('OMP_NUM_THREADS', '1'), 'TOKENIZERS_PARALLELISM': 'false'}
+    # the same words whatever terminal or CI service this runs in; one thread each, so that sums
+    # are summed in one order
+    without = 'GITHUB_ACTIONS', 'FORCE_COLOR', 'PY_COLORS', 'MPLBACKEND'
+    env = {k: v for k, v in os.environ.items() if k not in without}
+    env |= {'COLUMNS': '80', 'OMP_NUM_THREADS': os.environ.get('OMP_NUM_THREADS', '1'),
+            'TOKENIZERS_PARALLELISM': 'false'}
     km = AsyncKernelManager(kernel_name='python3', kernel_spec_manager=ThisPython())
-    client = Client(nb, km=km, timeout=600, resources={'metadata': {'path': str(Path(path).resolve().parent)}})
+    folder = {'metadata': {'path': str(Path(path).resolve().parent)}}
+    client = Client(nb, km=km, timeout=600, resources=folder)
     client.execute(env=env, cleanup_kc=True)
     return nb
 
@@ -122,10 +131,11 @@ def cleaned(nb):
 
 
 def split_title(nb):
-    "nbdev turns the cell with the title and the `>` line into the page's header and drops what else is in it: give that a cell of its own"
+    "nbdev makes the page's header of the title's cell and drops what else is in it: split that off"
     import nbformat
-    if not nb.cells or nb.cells[0].cell_type != 'markdown' or not nb.cells[0].source.startswith('# '): return
+    if not nb.cells or nb.cells[0].cell_type != 'markdown': return
     m = re.match(r'# .*\n*(?:> .*\n*)?(?:- \w+: .*\n*)*', nb.cells[0].source)
+    if not m: return
     head, rest = m[0].rstrip(), nb.cells[0].source[m.end():]
     if not rest.strip(): return
     nb.cells[0].source = head
@@ -143,14 +153,16 @@ def refresh(paths):
         nb = run(p)
         split_title(nb)
         nbformat.write(nb, p)
-        process_write(warn_msg=f'Failed to clean {p}', proc_nb=partial(clean_nb, clear_all=False, allowed_cell_metadata_keys=['tags']), f_in=p)
+        clean = partial(clean_nb, clear_all=False, allowed_cell_metadata_keys=['tags'])
+        process_write(warn_msg=f'Failed to clean {p}', proc_nb=clean, f_in=p)
         print('refreshed', p)
 
 
 # ---------------------------------------------------------------- comparing
 
-# a number that is not part of a name: `m1`, `sha-3f2a` and the second dot of `2.13.0` stay with the words
-_number = re.compile(r'(?<![\w.])[-+]?(?:\d{1,3}(?:,\d{3})+(?:\.\d*)?|\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?')
+# a number that is not part of a name: `m1`, `sha-3f2a` and `2.13.0`'s second dot are words
+_number = re.compile(r'(?<![\w.])[-+]?(?:\d{1,3}(?:,\d{3})+(?:\.\d*)?|\d+\.?\d*|\.\d+)'
+                     r'(?:[eE][-+]?\d+)?')
 
 
 def words_and_numbers(text):
@@ -164,11 +176,14 @@ def words_and_numbers(text):
 def compare_text(a, b, tol):
     (wa, na), (wb, nb_) = words_and_numbers(a), words_and_numbers(b)
     if wa != wb:
-        d = [l for l in difflib.unified_diff(wa.splitlines(), wb.splitlines(), lineterm='', n=0) if not l.startswith(('---', '+++', '@@'))]
+        lines = difflib.unified_diff(wa.splitlines(), wb.splitlines(), lineterm='', n=0)
+        d = [l for l in lines if not l.startswith(('---', '+++', '@@'))]
         return 'the words differ: ' + ' | '.join(d[:4])[:300]
     rtol, atol = (RTOL, ATOL) if tol is None else (tol, tol)
     bad = [(x, y) for x, y in zip(na, nb_) if abs(x - y) > atol + rtol * abs(x)]
-    if bad: return f'{len(bad)} of {len(na)} numbers differ: stored {bad[0][0]:g}, now {bad[0][1]:g}'
+    if bad:
+        x, y = bad[0]
+        return f'{len(bad)} of {len(na)} numbers differ: stored {x:g}, now {y:g}'
 
 
 def _array(png):
@@ -206,16 +221,24 @@ def _visible(html):
     return re.sub(r'\n\s*\n+', '\n', re.sub(r'<[^>]*>', ' ', html))
 
 
+def _ended(text):
+    "Is this only what a kernel that a study ran in says of being ended?"
+    lines = [l for l in text.splitlines() if l.strip()]
+    return all('KeyboardInterrupt caught in kernel' in l for l in lines)
+
+
 def outputs(cell):
-    "[(kind, text or picture)] of a cell, neighbouring pieces of one stream joined; without what a kernel that a study ran in may say of being ended"
+    "[(kind, text or picture)] of a cell, neighbouring pieces of one stream joined"
     res = []
     for o in cell.outputs:
-        if o.output_type == 'stream' and o.name == 'stderr' and all('KeyboardInterrupt caught in kernel' in l for l in _joined(o.text).splitlines() if l.strip()): continue
+        if o.output_type == 'stream' and o.name == 'stderr' and _ended(_joined(o.text)): continue
         if o.output_type == 'stream':
             if res and res[-1][0] == o.name: res[-1] = (o.name, res[-1][1] + _joined(o.text))
             else: res.append((o.name, _joined(o.text)))
         elif o.output_type == 'error': res.append(('error', f'{o.ename}: {o.evalue}'))
-        else: res += [(f'{o.output_type} {k}', _joined(v) if isinstance(v, (str, list)) else repr(v)) for k, v in sorted(o.data.items())]
+        else:
+            text = lambda v: _joined(v) if isinstance(v, (str, list)) else repr(v)
+            res += [(f'{o.output_type} {k}', text(v)) for k, v in sorted(o.data.items())]
     return res
 
 
@@ -223,12 +246,15 @@ def compare_cell(old, new, tol=None):
     "What differs between the outputs of `old` and `new`, or None"
     a, b = outputs(old), outputs(new)
     if any(k == 'error' for k, _ in a): return f'an error is stored: {dict(a)["error"]}'
-    if bool(a) != bool(b): return 'an output vanished' if a else 'an output appeared that is not stored'
+    if a and not b: return 'an output vanished'
+    if b and not a: return 'an output appeared that is not stored'
     if tol == 'any': return
-    if (ka := [k for k, _ in a]) != (kb := [k for k, _ in b]): return f'the kinds of output differ: stored {ka}, now {kb}'
+    if (ka := [k for k, _ in a]) != (kb := [k for k, _ in b]):
+        return f'the kinds of output differ: stored {ka}, now {kb}'
     for (kind, x), (_, y) in zip(a, b):
         if kind.endswith('image/png'): d = compare_png(x, y, tol)
-        elif kind.endswith(('text/html', 'image/svg+xml')): d = compare_text(_visible(x), _visible(y), tol)
+        elif kind.endswith(('text/html', 'image/svg+xml')):
+            d = compare_text(_visible(x), _visible(y), tol)
         elif 'image/' in kind: d = None if x == y else 'the picture differs'
         else: d = compare_text(x, y, tol)
         if d: return f'{kind}: {d}'
@@ -247,8 +273,10 @@ def check_one(path):
         old, new = cleaned(nbformat.read(path, as_version=4)), cleaned(run(path))
     except Exception as e:
         lines = [l for l in re.sub(r'\x1b\[[0-9;]*m', '', str(e)).strip().splitlines() if l.strip()]
-        cell = getattr(e, 'traceback', '') and str(e).partition('------------------')[2].strip().partition('\n')[0][:80]
-        return path, time.time() - start, [f'does not run: {" | ".join(lines[-3:])[:400]}', *([f'in the cell that begins: {cell}'] if cell else [])], n
+        cell = str(e).partition('------------------')[2].strip().partition('\n')[0][:80]
+        found = [f'does not run: {" | ".join(lines[-3:])[:400]}']
+        if getattr(e, 'traceback', '') and cell: found.append(f'in the cell that begins: {cell}')
+        return path, time.time() - start, found, n
     whole = skips_all(old)
     for i, (a, b) in enumerate(zip(old.cells, new.cells)):
         if a.cell_type != 'code': continue
@@ -279,12 +307,16 @@ def times(paths):
     for path in notebooks(paths):
         start = time.time()
         nb = run(path)
-        of |= {(path, i): (s, nb.cells[i].id, next((l for l in nb.cells[i].source.splitlines() if l.strip() and not l.startswith('#|')), ''))
-               for (p, i), s in SECONDS.items() if p == path and nb.cells[i].cell_type == 'code'}
+        first = lambda cell: next(iter(code_lines(cell)), '')
+        of |= {(path, i): (s, nb.cells[i].id, first(nb.cells[i])) for (p, i), s in SECONDS.items()
+               if p == path and nb.cells[i].cell_type == 'code'}
         mine = [s for (p, _), (s, *_) in of.items() if p == path]
-        print(f'{sum(mine):7.1f} s in {len(mine):3} cells, {time.time() - start:6.1f} s by the clock  {path.resolve().relative_to(ROOT)}', flush=True)
+        print(f'{sum(mine):7.1f} s in {len(mine):3} cells, {time.time() - start:6.1f} s by the '
+              f'clock  {path.resolve().relative_to(ROOT)}', flush=True)
     print(f'{sum(s for s, *_ in of.values()):7.1f} s in all; the slowest cells:')
-    for (path, i), (s, id, line) in sorted(of.items(), key=lambda kv: -kv[1][0])[:SLOWEST]: print(f'{s:7.1f} s  {path.name} {i} ({id}): {line[:70]}')
+    slowest = sorted(of.items(), key=lambda kv: -kv[1][0])[:SLOWEST]
+    for (path, i), (s, id, line) in slowest:
+        print(f'{s:7.1f} s  {path.name} {i} ({id}): {line[:70]}')
 
 
 # ---------------------------------------------------------------- the rooms and the way they stand
@@ -306,7 +338,8 @@ def imported(tree, module, modules):
     import ast
     for n in ast.walk(tree):
         if isinstance(n, ast.Import):
-            yield from ((n.lineno, a.name[10:], '') for a in n.names if a.name.startswith('erp_nbdev.'))
+            ours = [a for a in n.names if a.name.startswith('erp_nbdev.')]
+            yield from ((n.lineno, a.name[10:], '') for a in ours)
         elif isinstance(n, ast.ImportFrom):
             up = ['erp_nbdev', *module.split('.')][:-n.level] if n.level else []
             full = '.'.join([*up, *filter(None, [n.module])])
@@ -326,26 +359,31 @@ def room_faults(module, text, modules):
         same = other.split('.')[0] == module.split('.')[0]
         if not same and (place(other) or 0) >= (place(module) or 0):
             yield f'{module}:{line} imports {other}, which does not stand before it'
-        if name.startswith('_') and not name.startswith('__'): yield f'{module}:{line} imports {other}.{name}, a private name'
+        if name.startswith('_') and not name.startswith('__'):
+            yield f'{module}:{line} imports {other}.{name}, a private name'
     for n in tree.body:
         if isinstance(n, (ast.FunctionDef, ast.ClassDef)) and not n.decorator_list:
-            if n.name in seen: yield f'{module}:{n.lineno} defines {n.name} again, after line {seen[n.name]}'
+            if n.name in seen:
+                yield f'{module}:{n.lineno} defines {n.name} again, after line {seen[n.name]}'
             seen[n.name] = n.lineno
 
 
 def rooms(_):
-    "Each module imports only those before it in ROOMS (so there is no circle), and no private name; long ones are listed"
+    "Each module imports only those before it in ROOMS, and no private name; long ones are listed"
     found, lib = [], ROOT/'erp_nbdev'
-    texts = {'.'.join(p.relative_to(lib).with_suffix('').parts): p.read_text('utf-8') for p in sorted(lib.rglob('*.py'))
+    texts = {'.'.join(p.relative_to(lib).with_suffix('').parts): p.read_text('utf-8')
+             for p in sorted(lib.rglob('*.py'))
              if p.name not in ('__init__.py', '_modidx.py')}
     for module, text in texts.items(): found += room_faults(module, text, texts)
     sizes = {m: len(t.splitlines()) for m, t in texts.items()}
-    print('\n'.join(found) or f'{len(texts)} modules, {sum(sizes.values())} lines: each imports only what stands before it, nothing private')
-    print(f'longer than {LONG} lines: ' + (', '.join(f'{m} {n}' for m, n in sizes.items() if n > LONG) or 'none'))
+    print('\n'.join(found) or f'{len(texts)} modules, {sum(sizes.values())} lines: each imports '
+                              'only what stands before it, nothing private')
+    long = ', '.join(f'{m} {n}' for m, n in sizes.items() if n > LONG)
+    print(f'longer than {LONG} lines: {long or "none"}')
     if found: sys.exit(1)
 
 
-# ---------------------------------------------------------------- style: what can be seen without rendering
+# ---------------------------------------------------------------- style
 
 WIDTH = 100    # characters of a line of code
 
@@ -359,7 +397,7 @@ def only_imports(lines): return all(re.match(r'(from|import)\b|[ (]|\)|%', l) fo
 
 
 def docment_symbols(source, symbols):
-    "Names of ours in backticks inside signatures: nbdev makes a raw Markdown link of each, inside the site's code fence"
+    "Names of ours in backticks inside signatures: nbdev makes a raw Markdown link of each"
     comments = re.findall(r'^[^\'"\n]*?#(?!\|)(.*)$', source, re.M)
     return [n for c in comments for n in re.findall(r'`(\w+)`', c) if n in symbols]
 
@@ -372,25 +410,34 @@ def style_one(path, symbols):
     lines = [l for c in codes for l in code_lines(c)]
     sizes = sorted(len(code_lines(c)) for c in codes) or [0]
     exported = lambda c: bool(directives(c).keys() & {'export', 'exports', 'exporti'})
-    shown = [not exported(b) for a, b in zip(codes, [*codes[1:], None]) if exported(a) and not only_imports(code_lines(a)) and b is not None]
+    shown = [not exported(b) for a, b in zip(codes, codes[1:])
+             if exported(a) and not only_imports(code_lines(a))]
     words = sum(len(c.source.split()) for c in nb.cells if c.cell_type == 'markdown')
     name, n = path.resolve().relative_to(ROOT/'nbs').as_posix(), 0
     for i, c in enumerate(nb.cells):
         where = f'{name} cell {i} ({c.id})'
         if c.cell_type == 'markdown':
             text = ''.join(_fence.split(c.source)[::2])
-            faults += [f'{where}: not a link: {m}' for m in re.findall(r'(?<!\[)\bchapters? \d\d\b(?!\])', text, re.I)]
+            plain = re.findall(r'(?<!\[)\bchapters? \d\d\b(?!\])', text, re.I)
+            faults += [f'{where}: not a link: {m}' for m in plain]
             continue
-        long = [l for l in c.source.splitlines() if len(l) > WIDTH and not re.match(r'#\| (fig-|tbl-)', l)]
-        if long: faults.append(f'{where}: {len(long)} lines longer than {WIDTH}: {long[0].strip()[:60]}')
+        long = [l.strip() for l in c.source.splitlines()
+                if len(l) > WIDTH and not re.match(r'#\| (fig-|tbl-)', l)]
+        if long: faults.append(f'{where}: {len(long)} lines longer than {WIDTH}: {long[0][:60]}')
         if any(k.endswith(('image/png', 'image/svg+xml')) for k, _ in outputs(c)):
             n += 1
-            faults += [f'{where}: a picture without {k}' for k in ('fig-cap', 'fig-alt') if f'#| {k}:' not in c.source]
-        if exported(c): faults += [f'{where}: `{s}` in a signature' for s in docment_symbols(c.source, symbols)]
-    if (number := re.match(r'\d\d(?=_)', name)) and not nb.cells[0].source.startswith(f'# {number[0]} '):
+            faults += [f'{where}: a picture without {k}' for k in ('fig-cap', 'fig-alt')
+                       if f'#| {k}:' not in c.source]
+        if exported(c):
+            faults += [f'{where}: `{s}` in a signature' for s in docment_symbols(c.source, symbols)]
+    number = re.match(r'\d\d(?=_)', name)
+    if number and not nb.cells[0].source.startswith(f'# {number[0]} '):
         faults.append(f'{name}: the title does not begin with {number[0]}')
-    return {'cells': len(codes), 'over 100': sum(len(l) > WIDTH for l in lines), 'lines': len(lines), 'shown': f'{sum(shown)}/{len(shown)}',
-            'median': statistics.median(sizes), 'p90': sizes[int(.9*(len(sizes) - 1))], 'words': words, 'words/line': round(words/max(len(lines), 1), 1), 'pictures': n}, faults
+    return {'cells': len(codes), 'over 100': sum(len(l) > WIDTH for l in lines),
+            'lines': len(lines), 'shown': f'{sum(shown)}/{len(shown)}',
+            'median': statistics.median(sizes),
+            'p90': sizes[int(.9*(len(sizes) - 1))], 'words': words,
+            'words/line': round(words/max(len(lines), 1), 1), 'pictures': n}, faults
 
 
 def style(paths):
@@ -423,12 +470,13 @@ def map_links(text, f):
 
 
 def _target(here, link):
-    "(file that `link` in a notebook in folder `here` leads to, '#anchor'); None for a file that is not there"
+    "(file that `link` in folder `here` leads to, '#anchor'); None for a file that is not there"
     name, hash_, anchor = link.partition('#')
     if not name: return None, hash_ + anchor
     p = (here/name).resolve()
     if p.suffix == '.html':     # a page of the site: find the notebook it is made from
-        p = next((n for n in p.parent.glob('*.ipynb') if re.sub(r'^\d+[a-zA-Z0-9]*_', '', n.stem.lower()) == p.stem), p)
+        stem = lambda n: re.sub(r'^\d+[a-zA-Z0-9]*_', '', n.stem.lower())
+        p = next((n for n in p.parent.glob('*.ipynb') if stem(n) == p.stem), p)
     return (p if p.exists() else None), hash_ + anchor
 
 
@@ -471,7 +519,8 @@ def _title_faults(path):
     "nbdev makes the page's header of the first cell, and drops what else is in it"
     first = ((_text_cells(path) or [''])[0]).splitlines()
     if not (first and first[0].startswith(('# ', '---'))): return ['does not open with a title']
-    lost = [l for l in first[1:] if first[0][0] == '#' and l.strip() and not re.match(r'>\s|- \S+:', l)]
+    if first[0][0] != '#': return []
+    lost = [l for l in first[1:] if l.strip() and not re.match(r'>\s|- \S+:', l)]
     return [f'nbdev drops what follows the title; give it a cell: {lost[0][:60]}'] if lost else []
 
 
@@ -495,7 +544,7 @@ def site(_):
     listed = [f for _, files in pages.sidebar() for f in files]
     have = [p.resolve().relative_to(nbs).as_posix() for p in notebooks()]
     have += [p.name for p in nbs.glob('*.qmd') if p.name != '404.qmd'] + ['api.qmd']
-    found += [f'_quarto.yml: the sidebar lists {f}, which is not there' for f in listed if f not in have]
+    found += [f'_quarto.yml: the sidebar lists {f}, not in nbs/' for f in listed if f not in have]
     found += [f'_quarto.yml: the sidebar does not list {f}' for f in have if f not in listed]
     files = [nbs/h for h in have if h != 'api.qmd'] + [nbs/'404.qmd']
     anchors = {p: _anchors(p, by_page.get(pages.page(p.relative_to(nbs).as_posix()), ()))
@@ -516,8 +565,10 @@ def _pipe_table(html):
     from bs4 import BeautifulSoup
     soup = BeautifulSoup(html, 'html.parser')
     tables = soup.find_all('table')
-    if len(tables) != 1 or soup.find(attrs={'rowspan': True}) or soup.find(attrs={'colspan': True}): return
-    rows = [[c.get_text(' ', strip=True).replace('|', '\\|') for c in r.find_all(['th', 'td'])] for r in soup.find_all('tr')]
+    spans = soup.find(attrs={'rowspan': True}) or soup.find(attrs={'colspan': True})
+    if len(tables) != 1 or spans: return
+    text = lambda cell: cell.get_text(' ', strip=True).replace('|', '\\|')
+    rows = [[text(c) for c in r.find_all(['th', 'td'])] for r in soup.find_all('tr')]
     head = tables[0].find('thead')
     n_head = len(head.find_all('tr')) if head else 0
     if n_head == 2 and not any(rows[1][1:]):    # the index has a name, on a line of its own
@@ -532,11 +583,13 @@ def _readme_cell(cell):
     "The cell as the site shows it, without directives; None when it is hidden"
     d = directives(cell)
     value = lambda k: (d.get(k) or d.get(k.rstrip(':')) or [''])[0].lower()
-    if d.keys() & {'hide', 'export', 'exporti', 'default_exp'} or value('include:') == 'false': return
+    if d.keys() & {'hide', 'export', 'exporti', 'default_exp'}: return
+    if value('include:') == 'false': return
     from nbdev.process import first_code_ln
     lines = cell.source.splitlines()
     start = first_code_ln(lines)
-    code = [l for l in lines[len(lines) if start is None else start:] if not re.search(r'#\|\s*hide_line\s*$', l)]
+    code = [] if start is None else lines[start:]
+    code = [l for l in code if not re.search(r'#\|\s*hide_line\s*$', l)]
     cell.source = '\n'.join(code)
     if value('echo:') == 'false': cell.metadata['transient'] = {'remove_source': True}
     if value('output:') == 'false': cell.outputs = []
@@ -544,7 +597,8 @@ def _readme_cell(cell):
         if 'data' not in o: continue
         html = o.data.pop('text/html', None)
         if html and (table := _pipe_table(_joined(html))): o.data['text/markdown'] = table
-        elif html and 'text/plain' not in o.data: o.data['text/html'] = re.sub(r'<style.*?</style>', '', _joined(html), flags=re.S)
+        elif html and 'text/plain' not in o.data:
+            o.data['text/html'] = re.sub(r'<style.*?</style>', '', _joined(html), flags=re.S)
     cell.outputs = [o for o in cell.outputs if o.get('name') != 'stderr']
     return cell if cell.source.strip() or cell.outputs else None
 
@@ -579,7 +633,8 @@ def readme_files():
                     alt = re.search(r'^#\|\s*fig-alt:\s*"(.*)"\s*$', source, re.M)
                     alt = html.escape(alt[1]) if alt else ''
                     width = f' width="{size}"' if size else ''
-                    img = f'<img src="{name}" alt="{alt}"{width}>' if alt or size else f'![]({name})'
+                    img = f'<img src="{name}" alt="{alt}"{width}>'
+                    if not alt and not size: img = f'![]({name})'
                     o.data = nbformat.from_dict({'text/markdown': img})
             cells.append(shown)
     if broken: sys.exit('nbs/index.ipynb: broken links: ' + ', '.join(broken))
@@ -597,7 +652,8 @@ def readme(args):
     stale = [p for p, b in files.items() if not p.exists() or p.read_bytes() != b] + sorted(old)
     names = ', '.join(p.relative_to(ROOT).as_posix() for p in stale)
     if '--check' in args:
-        if stale: sys.exit(f'not what nbs/index.ipynb gives: {names}; run: python .ci/notebooks.py readme')
+        if stale: sys.exit(f'not what nbs/index.ipynb gives: {names}; '
+                           'run: python .ci/notebooks.py readme')
         return print('README.md is what nbs/index.ipynb gives')
     for p in old: p.unlink()
     for p, b in files.items():
@@ -610,7 +666,8 @@ def list_(_):
     for p in notebooks(): print(p.resolve().relative_to(ROOT).as_posix())
 
 
-VERBS = {'list': list_, 'refresh': refresh, 'check': check, 'times': times, 'rooms': rooms, 'style': style, 'site': site, 'readme': readme}
+VERBS = {'list': list_, 'refresh': refresh, 'check': check, 'times': times, 'rooms': rooms,
+         'style': style, 'site': site, 'readme': readme}
 
 if __name__ == '__main__':
     if len(sys.argv) < 2 or sys.argv[1] not in VERBS: sys.exit(__doc__)
