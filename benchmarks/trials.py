@@ -3,8 +3,8 @@
     python benchmarks/trials.py parts [--splits 10] [--out benchmarks/results] [TABLE…]
     python benchmarks/trials.py nulls [--splits 10] [--out benchmarks/results] [TABLE…]
 
-`parts`: gain over the best single model of the training half on the test half, in thousandths as in `comparison.py`, whatever the guard says (`sure=0`),
-with one part of the estimator changed; then as it is with several values of `sure`. `told` uses the categories of the training prompts, `not told` does not.
+`parts`: gain over the best single model of the training half on the test half, in thousandths as in `comparison.py`, with all of the predicted effects followed (`sure=0`),
+with one part of the estimator changed; then as it is with several values of `sure`, and with the yes or no of the gain alone in the slope's place. `told` uses the categories of the training prompts, `not told` does not.
 `nulls`: the same on null tables made from every table, one of each kind for each split:
   shuffled              rewards of another prompt
   shuffled in category  of another prompt of the category: only the category tells anything
@@ -28,7 +28,7 @@ from erp_nbdev import shrinkage
 from erp_nbdev.shrinkage import Effects, ShrunkProbes, group_sums, mean_known, model_means, probability
 from erp_nbdev.tables import Tables
 
-SURE = 0, .5, .6, .75, .9
+SURE = 0, .5, .75, .9
 
 # parts of the estimator, changed
 def pooled(D, group, G):
@@ -77,12 +77,14 @@ NULLS = {'shuffled': lambda Y, c, rng: (shuffle(Y, c*0, rng), c), 'shuffled in c
     'strong alike': lambda Y, c, rng: (alike(Y, c, rng), c), 'strong copies': lambda Y, c, rng: (copies(Y, c, rng), c), 'many': lambda Y, c, rng: (copies(Y, c, rng, 2), c),
     'categories dealt': lambda Y, c, rng: (Y, rng.permutation(c)), 'dominant': lambda Y, c, rng: (dominant(Y, c, rng), c)}
 
-def gains(X, Y, c, groups, train, unit, told, **kw):
-    "Gain on the test half for each of SURE, from one fit"
-    p = ShrunkProbes(sure=0, **kw).fit(X[train], Y[train], c[train] if told else None, None if groups is None else groups[train])
-    T, stay = Y[~train], Y[train].mean(0).argmax()
-    gain, pays = 1000*(pay(p.predict(X[~train]), T) - T[:, stay].mean())/unit, probability(p.gain_[0], p.gain_se_[0])
-    return {s: gain if s == 0 or pays > s else 0. for s in SURE}
+def gains(X, Y, c, groups, train, unit, told, sures=(0,), **kw):
+    "Gain on the test half for each of `sures`; 'by the gain alone': all of the effects, where their gain is above 0 with a probability of .75"
+    T, stay, found = Y[~train], Y[train].mean(0).argmax(), {}
+    for sure in sures:
+        p = ShrunkProbes(sure=sure, **kw).fit(X[train], Y[train], c[train] if told else None, None if groups is None else groups[train])
+        found[sure] = 1000*(pay(p.predict(X[~train]), T) - T[:, stay].mean())/unit
+        if sure == 0: found['by the gain alone'] = found[0] if probability(p.gain_[0], p.gain_se_[0]) > .75 else 0.
+    return found
 
 def parts(name, X, Y, c, groups, train, unit, seed):
     for told in (True, False):
@@ -90,15 +92,16 @@ def parts(name, X, Y, c, groups, train, unit, seed):
         for rule, kw in PARTS.items():
             changed = isinstance(kw, tuple)
             if rule == 'categories alone' and not told: continue
-            with patch.object(shrinkage, *(kw if changed else ('SURE', None)), create=not changed): g = gains(X, Y, c, groups, train, unit, told, **({} if changed else kw))
+            with patch.object(shrinkage, *(kw if changed else ('SURE', None)), create=not changed): g = gains(X, Y, c, groups, train, unit, told, {'as it is': SURE, 'nothing shrunk': (0, .75)}.get(rule, (0,)), **({} if changed else kw))
             yield about | dict(rule=rule, gain=g[0])
-            if rule == 'as it is': yield from (about | dict(rule=f'sure = {s}', gain=g[s]) for s in SURE[1:])
+            if rule == 'nothing shrunk': yield about | dict(rule='nothing shrunk, sure = 0.75', gain=g[.75])
+            if rule == 'as it is': yield from (about | dict(rule=f'sure = {s}' if s in SURE else s, gain=v) for s, v in g.items() if s != 0)
 
 def nulls(name, X, Y, c, groups, train, unit, seed):
     for kind, make in NULLS.items():
         Z, d = make(Y, c, np.random.default_rng(seed))
         for told in (True, False):
-            for s, g in gains(X, Z, d, groups, train, unit, told).items(): yield dict(table=name, null=kind, seed=seed, categories='told' if told else 'not told', sure=s, gain=g)
+            for s, g in gains(X, Z, d, groups, train, unit, told, SURE).items(): yield dict(table=name, null=kind, seed=seed, categories='told' if told else 'not told', sure=s, gain=g)
 
 def one(what, name, splits):
     if not (found := read(name)): return []
