@@ -9,13 +9,12 @@ __all__ = ['JUDGES', 'READ', 'JUDGE', 'BLANK', 'remote_code', 'make_deberta', 'm
            'train_one_judge', 'make_again', 'main']
 
 # %% ../../nbs/embedded/3_reward_models.ipynb #02207b1e
-import itertools, random, time
+import itertools, random, time, numpy as np, pandas as pd, typer
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Annotated
-import numpy as np, pandas as pd, typer
 from ..errors import ErpError
 from ..tables import prompt_id
 from ..settings import SamplingSettings
@@ -244,8 +243,7 @@ def pair_accuracy(model, # a judge
     "How often a reward model prefers what the checker prefers"
     import torch
     rows = []
-    for k in range(0, len(data), 64):
-        batch = data[k:k+64]
+    for batch in (data[k:k+64] for k in range(0, len(data), 64)):
         with torch.inference_mode(): r = rewards_of(model, tok, batch).numpy()
         of_prompt = np.split(r, np.cumsum([len(t) for _, t, _ in batch])[:-1])
         rows += [(p.category, x[i] > x[j]) for (p, _, g), x in zip(batch, of_prompt)
@@ -258,12 +256,11 @@ def pair_accuracy(model, # a judge
 def train_one_judge(name, # of the reward model
                     folder, # it goes to `models/name`
                     code, # folder with InternLM2's Python files
-                    train, test, # from divide
-                    share=1. # of the steps; less for a look
+                    train, test, share=1. # from divide; of the steps, less for a look
                    ) -> dict: # held-out pair accuracy
     "Train one reward model, on one thread, test it and save it"
     alone(); start = time.process_time()
-    exclude = {p.text for p in examination()} | {p.text for p, _, _ in test}
+    exclude = {p.text for p in [*examination(), *(p for p, _, _ in test)]}
     model, tok = train_judge(name, train, code, exclude, share)
     accuracy = pair_accuracy(model, tok, test)
     save_model(model, tok, Path(folder)/'models'/name,
