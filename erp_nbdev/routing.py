@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from fastcore.basics import patch
 from .errors import ErpError
 from .embedding import check_texts, identity_of, restore_embedder
-from .probes import load_probes, save_probes
+from .keeping import load_probes, save_probes
 from .shrinkage import ShrunkProbes
 
 # %% ../nbs/08_routing.ipynb #ebfb0560

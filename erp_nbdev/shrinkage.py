@@ -23,9 +23,9 @@ from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 from threadpoolctl import threadpool_limits
 from .errors import ErpError, suggest
-from .probes import (PROBES, Count, ExpectedRewardProbes, NonNegative, Number,
-                              check_numbers, check_rewards, factorise, loo_path, loo_residuals,
-                              model_names, solve, training_digests)
+from .keeping import PROBES, Count, NonNegative, Number
+from .probes import (ExpectedRewardProbes, check_numbers, check_rewards, factorise,
+                              loo_path, loo_residuals, model_names, solve, training_digests)
 
 # %% ../nbs/07_shrinkage.ipynb #d44d145f
 def group_sums(A, # float [n, M]
