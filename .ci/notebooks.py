@@ -322,7 +322,7 @@ def times(paths):
 # ---------------------------------------------------------------- the rooms and the way they stand
 
 ROOMS = """errors store files tables workers importing weights endpoint settings sampling rewards
-embedding probes winrate pairwise keeping shrinkage routing evaluation fitting zooter collecting
+vectors embedding probes winrate pairwise keeping shrinkage routing evaluation fitting zooter collecting
 beyond.training_cost planning study command embedded recipes""".split()
 LONG = 400    # lines of a module; more are listed
 

@@ -27,7 +27,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt, numpy as np, pandas as pd
 from scipy.stats import studentized_range
 from sklearn import base, cluster, ensemble, linear_model, neural_network, pipeline, preprocessing, svm
-from erp_nbdev.embedding import EmbeddingCache, embed_prompts, get_embedder
+from erp_nbdev.embedding import embed_prompts, get_embedder
 from erp_nbdev.settings import read_experiment
 from erp_nbdev.probes import ExpectedRewardProbes, factorise, solve
 from erp_nbdev.routing import call_cost, frontier
@@ -35,6 +35,7 @@ from erp_nbdev.evaluation import CategoryBest, complete_rows, split_oracle_value
 from erp_nbdev.zooter import Zooter
 from erp_nbdev.shrinkage import ShrunkProbes, make_folds
 from erp_nbdev.tables import Tables, routing_data
+from erp_nbdev.vectors import EmbeddingCache
 
 EMBEDDED = (HERE := Path(__file__).resolve().parent).parent/'tests_data/embedded'
 SLOW = {'random forest per pair': 5, 'MLP': 5}    # on how many splits, at most

@@ -240,7 +240,7 @@ def open_cache(folder, # of the cache, or None: the user's
                off=False # none at all?
               ): # an EmbeddingCache, or None
     "Where vectors are kept; the user's cache is left alone where it cannot be written"
-    from erp_nbdev.embedding import EmbeddingCache
+    from erp_nbdev.vectors import EmbeddingCache
     from erp_nbdev.fitting import default_cache
     if off: return None
     place = folder or default_cache()

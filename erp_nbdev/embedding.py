@@ -7,19 +7,18 @@ __all__ = ['MINILM_SHA256', 'GTE_MUST_BE', 'GTE_KEEP', 'IDENTITY', 'Embedder', '
            'as_text', 'check_texts', 'TruncationWarning', 'report_long', 'check_digest', 'minilm_folder', 'best_dtype',
            'TransformerEmbedder', 'inner_models', 'describe_pooling', 'SentenceTransformerEmbedder', 'MiniLMEmbedder',
            'gte_rope', 'gte_config', 'declared_pooling', 'GteEmbedder', 'model_type', 'get_embedder', 'identity_of',
-           'identity_differs', 'restore_embedder', 'cache_key', 'EmbeddingCache', 'packed', 'unpacked', 'embed_prompts',
-           'principal_components', 'plot_embeddings']
+           'identity_differs', 'restore_embedder', 'embed_prompts', 'principal_components', 'plot_embeddings']
 
 # %% ../nbs/03_embedding.ipynb #775acc54
-import hashlib, json, os, re, sqlite3, warnings
+import hashlib, json, os, re, warnings
 from collections.abc import Mapping, Set
-from contextlib import closing, contextmanager
 from pathlib import Path
 import numpy as np, pandas as pd
 from fastcore.basics import patch
 from tqdm import tqdm
 from .errors import ErpError, need, suggest
 from .tables import check_table, prompt_text
+from .vectors import EmbeddingCache
 from .weights import check_buffers, check_trust, length_batches, model_folder, quietly
 
 # %% ../nbs/03_embedding.ipynb #0054ed92
@@ -450,78 +449,10 @@ def restore_embedder(identity, # an embedder's, or a dict that has it, such as a
                        'Embed and fit again, or use the embedder of then.')
     return embedder
 
-# %% ../nbs/03_embedding.ipynb #90cbb4b1
-def cache_key(embedder, # whose vector
-              text # of what
-             ) -> str: # 64 hexadecimal digits
-    "The digest of all that decides a vector: identity, number format, window, text"
-    about = json.dumps([embedder.identity, embedder.dtype, embedder.window], sort_keys=True)
-    return hashlib.sha256(f'{about}\0{text}'.encode()).hexdigest()
-
-# %% ../nbs/03_embedding.ipynb #8132281a
-class EmbeddingCache:
-    "Vectors on disk, under the digest of what decides them; safe to kill, and checked when read"
-    def __init__(self, folder): # made if it is not there
-        self.path = Path(folder)/'embeddings.sqlite'
-        try: self.path.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as e: raise ErpError(f'{folder}: cannot be made ({e.strerror}). '
-                                            'Choose another folder for the cache.') from None
-        with self.open() as db:
-            db.execute('create table if not exists vectors '
-                       '(key text primary key, vector blob not null) without rowid')
-
-    @contextmanager
-    def open(self): # yields a connection inside a transaction
-        "Commit at the end; raises `ErpError` if this is no embedding cache or cannot be written"
-        try:
-            with closing(sqlite3.connect(self.path, timeout=60)) as db, db: yield db
-        except (sqlite3.Error, UnicodeError) as e:
-            raise ErpError(f'{self.path}: not a usable embedding cache ({e}). '
-                           'Delete it to start anew, or choose another folder.') from None
-
-    def __len__(self):
-        with self.open() as db: return db.execute('select count(*) from vectors').fetchone()[0]
-
-# %% ../nbs/03_embedding.ipynb #87af358f
-def packed(key, vector) -> bytes: # a digest of both, and the vector
-    "How a vector lies in the cache"
-    numbers = np.asarray(vector, '<f4').tobytes()
-    return hashlib.sha256(key.encode() + numbers).digest()[:16] + numbers
-
-def unpacked(key, row, # of the table, or None
-             dim # how long the vector is
-            ): # float32 [d]; None where it is damaged, or another
-    "A vector as it was stored, or nothing"
-    if not row or not isinstance(row[0], bytes) or len(row[0]) != 16 + 4*dim: return None
-    vector = np.frombuffer(row[0][16:], '<f4').astype('float32')
-    return vector if packed(key, vector) == row[0] else None
-
-# %% ../nbs/03_embedding.ipynb #03b10010
-@patch
-def put(self:EmbeddingCache, embedder, # whose vectors
-        vectors # dict: text -> float32 [d]
-       ):
-    "Store vectors, all of them or none"
-    keys = {text: cache_key(embedder, text) for text in vectors}
-    rows = [(keys[text], packed(keys[text], v)) for text, v in vectors.items()]
-    with self.open() as db: db.executemany('insert or replace into vectors values (?, ?)', rows)
-
-@patch
-def get(self:EmbeddingCache, embedder, # whose vectors
-        texts # of what
-       ) -> dict: # text -> float32 [d], for those that are known
-    "The stored vectors of these texts; what is damaged, or not of the right length, is not known"
-    known, keys = {}, {text: cache_key(embedder, text) for text in texts}
-    with self.open() as db:
-        for text, key in keys.items():
-            row = db.execute('select vector from vectors where key = ?', [key]).fetchone()
-            known[text] = unpacked(key, row, embedder.dim)
-    return {text: vector for text, vector in known.items() if vector is not None}
-
 # %% ../nbs/03_embedding.ipynb #5dfcfd34
 def embed_prompts(prompts, # a prompts table
                   embedder, # an embedder, or its name
-                  cache=None, # an EmbeddingCache; None: nothing is kept
+                  cache: EmbeddingCache=None, # None: nothing is kept
                   batch_size=64, # most texts in a batch
                   progress=True # show a bar if it takes more than two seconds?
                  ) -> pd.DataFrame: # embeddings; in its attrs: identity, dtype, too_long
