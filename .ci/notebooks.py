@@ -323,7 +323,7 @@ def times(paths):
 
 ROOMS = """errors store files tables workers importing weights endpoint settings sampling rewards
 vectors embedding probes winrate pairwise keeping shrinkage routing evaluation fitting zooter collecting
-beyond.training_cost planning study command embedded recipes""".split()
+beyond.training_cost sizing planning study command embedded recipes""".split()
 LONG = 400    # lines of a module; more are listed
 
 
@@ -420,7 +420,7 @@ def style_one(path, symbols):
             text = ''.join(_fence.split(c.source)[::2])
             plain = re.findall(r'(?<!\[)\bchapters? \d\d\b(?!\])', text, re.I)
             faults += [f'{where}: not a link: {m}' for m in plain]
-            continue
+        if c.cell_type != 'code': continue
         long = [l.strip() for l in c.source.splitlines()
                 if len(l) > WIDTH and not re.match(r'#\| (fig-|tbl-)', l)]
         if long: faults.append(f'{where}: {len(long)} lines longer than {WIDTH}: {long[0][:60]}')

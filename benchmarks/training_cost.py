@@ -15,9 +15,9 @@ for name in ('OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS'): os.environ.setdefault(n
 from pathlib import Path
 import matplotlib.pyplot as plt, numpy as np, pandas as pd
 from comparison import HERE, pay, read, unit_of
-from erp_nbdev.planning import RATE
 from erp_nbdev.probes import ExpectedRewardProbes
 from erp_nbdev.shrinkage import ShrunkProbes
+from erp_nbdev.sizing import RATE
 
 SIZES = (50, 100, 200, 400, 800, 1600)
 COLUMNS = ['table', 'seed', 'n', 'method', 'reward', 'best_single', 'gain']
