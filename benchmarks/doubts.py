@@ -36,6 +36,19 @@ def unseen(name, data, seeds=2, most=1500):
                 yield dict(table=name, seed=seed, category=kind, how=how, ood=fits[.02].out_of_distribution(data.X[test]).mean(),
                            **{f'gain, {label}': 1000*(pay(fits[f].predict(data.X[test]), Y[test]) - stay)/unit for f, label in ((0, 'all followed'), (.02, 'OOD flag'))})
 
+def picture(left, file):
+    "Every category left out, or half seen: a dot each, all tables in one picture"
+    import matplotlib.pyplot as plt
+    names = list(left.table.unique()); plt.switch_backend('agg')
+    fig, axes = plt.subplots(1, 2, figsize=(9, .4*len(names) + 1.4), sharex=True, sharey=True, layout='constrained')
+    gain = left.groupby(['table', 'how', 'category'])['gain, OOD flag'].mean()
+    for ax, (how, title) in zip(axes, dict(unseen='category not seen in training', seen='half of it seen').items()):
+        for y, name in enumerate(names): ax.plot(gain[name, how], [y]*len(gain[name, how]), 'o', ms=4, alpha=.6, color='#332288')
+        ax.plot([gain[name, how].mean() for name in names], range(len(names)), '|', ms=14, mew=2.5, color='#cc6677', label='mean over categories')
+        ax.axvline(0, color='black', ls='--', lw=1); ax.set(title=title, xlabel='gain over the best single model, thousandths'); ax.set_xscale('symlog', linthresh=20)
+    axes[0].set_yticks(range(len(names)), names); axes[0].invert_yaxis(); fig.legend(*axes[0].get_legend_handles_labels(), loc='outside lower center', frameon=False, fontsize=8)
+    fig.savefig(file, dpi=150)
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('tables', nargs='*'); parser.add_argument('--splits', type=int, default=10); parser.add_argument('--out', type=Path, default=HERE/'results')
@@ -48,6 +61,7 @@ def main():
     for df, file in ((covered, 'coverage'), (left, 'unseen')): df.to_csv(args.out/f'{file}.csv', index=False, float_format='%.4g')
     print(f'90 % intervals, mean of {args.splits} splits\n', covered.groupby('table', sort=False).mean().drop(columns='seed').round(3).to_string())
     if not len(left): return
+    picture(left, args.out/'unseen.png')
     g = left.groupby(['table', 'how'], sort=False).mean(numeric_only=True).drop(columns='seed')
     worst = left.groupby(['table', 'how', 'category'], sort=False).mean(numeric_only=True).groupby(['table', 'how'], sort=False).min()
     print('unseen categories: means over categories, and the category where most is lost\n', g.join(worst.filter(like='gain').add_prefix('worst ')).round(2).to_string())

@@ -642,10 +642,10 @@ def verdict(self: ShrunkProbes, lam=0. # the λ that choices will be made by
 def _doubt(self: ShrunkProbes) -> str:
     "Why nothing of the effects is kept, and what would help"
     b, se = self.slope_, self.slope_se_
-    said = (f'of the differences predicted for prompts left out, {b:.2f} ± {se:.2f} was there, '
-            f'on {self.n_prompts_:,} prompts')
+    said = (f'prompts left out in turn bear out a share of {b:.2f} ± {se:.2f} of the differences '
+            f'that were predicted, too little to rely on; {self.n_prompts_:,} prompts')
     more = self.n_prompts_*((ndtri(self.sure)*se/b)**2 - 1) if b > 0 else 0
-    return f'{said}; if that is real, about {more:,.0f} more would show it' if more > 0 else said
+    return f'{said}, about {more:,.0f} more would do if the share is real' if more > 0 else said
 
 # %% ../nbs/07_shrinkage.ipynb #9b3a0765
 @patch
