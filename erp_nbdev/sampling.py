@@ -529,7 +529,8 @@ def open_engine(settings, # EngineSettings
     "The engine of one model; raises `ErpError` where it cannot be had"
     row = {k: v for k, v in row.items() if not pd.isna(v)}
     name, path = row['model'], row.get('path', row['model'])
-    path = str(Path(base)/path) if (Path(base)/path).is_dir() else path
+    here = settings.kind != 'openai' and (Path(base)/path).is_dir()   # an endpoint knows no folders
+    path = str(Path(base)/path) if here else path
     if settings.ray: return RayEngine(settings, {**row, 'path': path}, allow_env)
     if settings.kind == 'openai':
         kept = {'api_key_env', 'concurrency', 'retries', 'timeout', 'options'}
