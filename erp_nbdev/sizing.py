@@ -13,8 +13,8 @@ from .errors import ErpError
 
 # %% ../nbs/machinery/sizing.ipynb #d6ebc46d
 NOISE = 1.5               # rho: the variance of one sample, in units of what the vector cannot tell
-RATE = .45                # c: how fast the rest of the gain comes
-BREAK_EVEN = (7, 20, 29) # n0, in effective prompts: easiest reward model, one between, hardest
+RATE = .6                 # c: how fast the rest of the gain comes
+BREAK_EVEN = (9, 22, 32) # n0, in effective prompts: easiest reward model, one between, hardest
 MEASURED = 2000           # the most training prompts in the fit
 
 def effective_prompts(n, # training prompts
