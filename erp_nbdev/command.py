@@ -6,8 +6,9 @@
 __all__ = ['app', 'NEAREST', 'ALLOW_CODE', 'Experiment', 'Variant', 'AllowCode', 'Models', 'PoolFile', 'SCORES', 'RewardModel',
            'MANY', 'RouterFile', 'Lam', 'Budget', 'WRITERS', 'Tables_', 'show_version', 'options', 'any_console',
            'fault', 'main', 'find_experiment', 'run', 'plan', 'report', 'words', 'import_', 'pool', 'open_tables',
-           'fit', 'open_cache', 'why', 'said_choices', 'said_summary', 'route', 'read_words', 'load_router',
-           'check_out', 'write_choices', 'evaluate', 'add_model', 'remove_model']
+           'fit', 'check_router_out', 'open_cache', 'printable', 'why', 'said_choices', 'said_summary', 'route',
+           'read_words', 'read_stdin', 'load_router', 'check_out', 'write_choices', 'evaluate', 'add_model',
+           'remove_model']
 
 # %% ../nbs/12_command.ipynb #ca4bcbca
 import codecs, math, sys, warnings
@@ -49,6 +50,7 @@ def fault(e # an exception
          ) -> str: # for a terminal
     "What to say of an error: as it is where it was written to be read, else how to see more"
     if isinstance(e, ErpError): return f'erp: {e}'
+    if isinstance(e, OSError) and e.filename: return f'erp: {e.filename}: {e.strerror}.'
     return (f'erp: unexpected {type(e).__name__}: {e}\n'
             '     Run it again with --debug, and please report what it shows.')
 
@@ -70,7 +72,7 @@ def main(args=None # the words of the command line; those of the process unless 
         if came: sys.exit(128 + came[0])
         if debug: raise
         typer.secho(fault(e), err=True, fg=typer.colors.RED)
-        sys.exit(1 if isinstance(e, ErpError) else 3)
+        sys.exit(1 if isinstance(e, (ErpError, OSError)) else 3)
 
 # %% ../nbs/12_command.ipynb #e7b3d6d3
 def find_experiment(name # a path, or a name such as 'embedded'
@@ -157,9 +159,13 @@ def import_(
     pool: PoolFile = None,
     reward_model: Annotated[str, typer.Option(
         help='What to call the scores, where the file does not say.')] = 'reward',
-    models: Models = None):
+    models: Models = None,
+    replace: Annotated[bool, typer.Option('--replace',
+        help='Write over a table that is in the folder, its responses too.')] = False):
     "Turn a file of scores into prompts, rewards and a pool."
     from erp_nbdev.importing import import_scores
+    if not replace and any(folder.glob('prompts.*')):
+        raise ErpError(f'{folder}: holds a table already. Choose another folder, or --replace it.')
     tables = import_scores(scores, form, pool, reward_model, words(models), typer.echo)
     tables.write(folder)
     missing = int(tables.rewards.reward.isna().sum())
@@ -178,18 +184,23 @@ def pool(
     if out.exists(): raise ErpError(f'{out}: is there already. Choose another name with --out.')
     template = pool_template(open_tables(tables, models).pool)
     with atomic_write(out) as file: file.write_text(template, 'utf-8')
-    typer.echo(f'{out}: fill in the costs that you know, then: '
-               f'erp import SCORES {tables if tables.is_dir() else "FOLDER"} --pool {out}')
+    then = f'erp import SCORES FOLDER --pool {out}'
+    if tables.is_dir(): then = f'put it into {tables}/pool.yaml'
+    typer.echo(f'{out}: fill in the costs that you know, then: {then}')
 
 def open_tables(path, # a folder of tables, or a file of scores
                 models=None, group=None # of a file, as for import_scores
                ): # a score table
     "The tables of a folder, or of a file; raises `ErpError` for neither"
+    from erp_nbdev.files import loaders
     from erp_nbdev.importing import import_scores
     from erp_nbdev.tables import Tables
+    if path.is_dir() and models:
+        raise ErpError('--models is for a file of scores; a folder says in pool.yaml which '
+                       'they are.')
     if not path.is_dir():
         return import_scores(path, models=words(models), say=typer.echo, group=group)
-    responses = any(path.glob('responses.*'))
+    responses = any(p.suffix in loaders for p in path.glob('responses.*'))
     return Tables.read(path, responses)
 
 # %% ../nbs/12_command.ipynb #c3fa3d61
@@ -217,7 +228,7 @@ def fit(
         help='Which cost of the pool: call_price, price (of tokens) or params_b; the first that is '
              'known of every model unless given.')] = None,
     models: Models = None,
-    seed: Annotated[int, typer.Option(help='Seeds the split of the held-out check.')] = 0,
+    seed: Annotated[int, typer.Option(min=0, help='Seeds the split of the held-out check.')] = 0,
     cache: Annotated[Optional[Path], typer.Option(
         help="Folder that keeps the prompts' vectors; the user's cache unless given.")] = None,
     no_cache: Annotated[bool, typer.Option('--no-cache', help='Keep no vectors.')] = False):
@@ -226,15 +237,26 @@ def fit(
     from erp_nbdev.fitting import check_fit, fit_router
     if alpha is not None and sure is not None:
         raise ErpError('--sure is for shrunken probes, --alpha for plain ones: give one of them.')
+    check_router_out(out)
     table = open_tables(tables, models, group)
     if not tables.is_dir() and group: group = 'group'
-    check_fit(table, reward_model, group, sure, cost)         # before a model is loaded
+    check_fit(table, reward_model, group, sure, cost, alpha, seed)   # before a model is loaded
     router, held_out = fit_router(table, get_embedder(embedder), reward_model, alpha, group, sure,
                                   cost, seed, open_cache(cache, no_cache))
-    typer.echo(held_out)
     router.save(out)
+    typer.echo(held_out)
     typer.echo(f'\nSaved {out}, fitted on all {len(table.prompts)} prompts. '
                f'Try: erp route "Your prompt" --router {out}')
+
+def check_router_out(path):
+    "Raise `ErpError` for a file that is no router, or for a place where none can be written"
+    from erp_nbdev.routing import Router
+    if not path.parent.is_dir(): raise ErpError(f'{path}: no folder {path.parent}. Make it first.')
+    if not path.exists(): return
+    try: Router.load(path)
+    except ErpError:
+        raise ErpError(f'{path}: is there, and is no router. '
+                       'Choose another name with --out.') from None
 
 def open_cache(folder, # of the cache, or None: the user's
                off=False # none at all?
@@ -244,13 +266,17 @@ def open_cache(folder, # of the cache, or None: the user's
     from erp_nbdev.fitting import default_cache
     if off: return None
     place = folder or default_cache()
-    try: place.mkdir(parents=True, exist_ok=True)
-    except OSError as e:
-        if folder: raise ErpError(f'{folder}: no folder for a cache ({e.strerror}).') from None
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        return EmbeddingCache(place)
+    except (OSError, ErpError) as e:
+        if folder: raise ErpError(f'{folder}: no folder for a cache ({e}).') from None
         return None
-    return EmbeddingCache(place)
 
 # %% ../nbs/12_command.ipynb #da34f1e1
+def printable(text): # control characters would move the cursor
+    return ''.join(c if c.isprintable() else ' ' for c in text)
+
 def why(row, # a row of `Router.route`
         unit='' # of the cost, such as 'dollars a call'
        ) -> str: # a few lines
@@ -265,26 +291,31 @@ def why(row, # a row of `Router.route`
     known = math.isfinite(row['cost'])
     cost = f"cost {row['cost']:.3g} {unit}".rstrip() if known else 'cost not known'
     far = '\n    out of distribution, so by what the models earn on average' if row['ood'] else ''
-    return (f"{row['prompt'][:100]}\n{each}\n"
+    return (f"{printable(row['prompt'][:100])}\n{each}\n"
             f"    {row['model']}: expected reward {row['predicted']:.3f}, {cost}{ahead}{far}")
 
 # %% ../nbs/12_command.ipynb #a66b8c40
 MANY = 10 # prompts, from which each is a line
 
-def said_choices(choices, # from `Router.route`
+def said_choices(choices, # from Router.route
                  unit # of the cost
                 ) -> str:
     "The choices for a person: with their reasons, or a line each"
     if len(choices) < MANY: return '\n\n'.join(why(row, unit) for _, row in choices.iterrows())
     columns = zip(choices.model, choices.predicted, choices.prompt)
     width = max(map(len, choices.model))
-    return '\n'.join(f'{m:{width}}  {r:8.3f}  {p[:60]!r}' for m, r, p in columns)
+    return '\n'.join(f'{m:{width}}  {r:8.3f}  {printable(p[:60])!r}' for m, r, p in columns)
 
-def said_summary(choices, unit) -> str: # a line
+def said_summary(choices, # from Router.route
+                 unit, # of the cost
+                 budget=None # that was asked for
+                ) -> str: # a line
     "How many prompts, who answers them, at which cost"
     from erp_nbdev.fitting import said_shares
     cost = choices.cost.mean()
     price = f'mean cost {cost:.3g} {unit}'.rstrip() if math.isfinite(cost) else 'cost not known'
+    if budget is not None and cost > budget*(1 + 1e-9):
+        price += f' (the budget of {budget:g} holds on average for prompts like those learned from)'
     return (f'{len(choices)} prompts: {said_shares(choices.model)}; {price}; expected reward '
             f'{choices.predicted.mean():.3f}; {choices.ood.mean():.0%} out of distribution.')
 
@@ -308,14 +339,14 @@ def route(
         help='Write the choices to a file (.csv, .jsonl, .parquet).')] = None,
     json: Annotated[bool, typer.Option('--json', help='One JSON object per prompt.')] = False):
     "Which model should answer this prompt? Shows what each is expected to earn."
-    if out: check_out(out)
+    if out: check_out(out, prompt, router)
     prompts, loaded = read_words(prompt, column), load_router(router)
     choices = loaded.route(prompts, lam=lam, budget=budget)
     unit = loaded.unit or ''
     if out: write_choices(choices, out)
     elif json: typer.echo(choices.to_json(orient='records', lines=True).strip())
     else: typer.echo(said_choices(choices, unit))
-    if len(choices) > 1: typer.echo('\n' + said_summary(choices, unit), err=json)
+    if len(choices) > 1: typer.echo('\n' + said_summary(choices, unit, budget), err=json)
     said = loaded.verdict(choices.attrs['lam'] or float(budget is not None))
     if said.startswith('not worth'): typer.echo(f'\nThis router: {said}', err=json)
 
@@ -324,10 +355,21 @@ def read_words(given, # words of the command line
                column # of a file
               ) -> list: # of prompts
     "Prompts from the command line, a file or standard input"
-    from erp_nbdev.fitting import is_file, read_prompts
-    if given == ['-']: return [line.rstrip('\n') for line in sys.stdin if line.strip()]
+    from erp_nbdev.fitting import is_file, read_prompts, there
+    if given == ['-']: return read_stdin()
     if len(given) == 1 and is_file(given[0]): return read_prompts(given[0], column)
+    for word in given:
+        if word == '-' or there(word):
+            raise ErpError(f'{word!r}: is it a prompt? Give one file, or `-`, alone; '
+                           'a file of prompts ends in .txt, .csv, .jsonl or .parquet.')
     return given
+
+def read_stdin() -> list: # of prompts
+    "A prompt a line, in UTF-8; raises `ErpError` where there is nothing to read"
+    if sys.stdin is None: raise ErpError('standard input is closed: there is no prompt to read.')
+    try: text = sys.stdin.buffer.read().decode('utf-8-sig')
+    except UnicodeDecodeError: raise ErpError('standard input is not UTF-8.') from None
+    return [line.rstrip('\r') for line in text.split('\n') if line.strip()]
 
 def load_router(path): # a Router
     "Read a router; raises `ErpError` that says which command makes one"
@@ -340,10 +382,12 @@ WRITERS = {'.csv': lambda df, path: df.to_csv(path, index=False),
            '.jsonl': lambda df, path: df.to_json(path, orient='records', lines=True),
            '.parquet': lambda df, path: df.to_parquet(path, index=False)}
 
-def check_out(path):
+def check_out(path, prompt, router): # the words of the command line, the router's file
     "Raise `ErpError` for a file that could not be written, before anything is computed"
     if path.suffix not in WRITERS:
         raise ErpError(f'{path}: cannot write {path.suffix!r}; expected one of {list(WRITERS)}.')
+    if str(path) in (*prompt, str(router)):
+        raise ErpError(f'{path}: would be written over what is read. Choose another name.')
 
 def write_choices(choices, path):
     "Write choices to a file, all or nothing"
@@ -378,11 +422,13 @@ def add_model(
     "Add the scores of a new model to a table."
     from erp_nbdev.importing import import_scores
     from erp_nbdev.fitting import add_scores
+    from erp_nbdev.store import lock
     if not tables.is_dir(): raise ErpError(f'{tables}: no folder of tables. Make one: erp import.')
     name = reward_model or 'reward'
     new = import_scores(scores, None, pool, name, words(models), typer.echo)
-    table, said = add_scores(open_tables(tables), new)
-    table.write(tables)
+    with lock(tables):                                        # nobody else adds one meanwhile
+        table, said = add_scores(open_tables(tables), new)
+        table.write(tables)
     typer.echo(f'{tables}: {said} Now fit a router again: erp fit {tables}')
 
 # %% ../nbs/12_command.ipynb #5c75af85
@@ -394,6 +440,7 @@ def remove_model(
         help='Where to save what is left; the same file unless given.')] = None):
     "Take a model out of a router."
     from erp_nbdev.fitting import without_model
+    if out: check_router_out(out)
     left = without_model(load_router(router), model)
     left.save(out or router)
-    typer.echo(f"{out or router}: {', '.join(left.models)}")
+    typer.echo(f"{out or router}: {', '.join(left.models)}. {left.verdict()}".rstrip(' .') + '.')

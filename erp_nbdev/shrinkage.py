@@ -6,9 +6,9 @@
 __all__ = ['LAMBDAS', 'LARGEST', 'ALPHAS', 'group_sums', 'mean_known', 'met', 'prompt_effects', 'differences', 'random_effects',
            'model_means', 'nearest_centre', 'find_clusters', 'discriminant', 'probabilities', 'Groups', 'find_groups',
            'Effects', 'fit_effects', 'cut', 'unseen', 'slope', 'kept_share', 'prompt_gains', 'mean_gain', 'fees',
-           'ShrunkProbes', 'whole', 'share', 'check_size', 'check_list', 'check_cost', 'codes', 'alone', 'make_folds',
-           'probability', 'coarse', 'without_group', 'own_distances', 'fit_line', 'error_quantile', 'starts', 'members',
-           'fit_shrunk']
+           'ShrunkProbes', 'whole', 'is_share', 'check_size', 'check_list', 'check_cost', 'codes', 'alone',
+           'make_folds', 'probability', 'coarse', 'without_group', 'own_distances', 'fit_line', 'error_quantile',
+           'starts', 'members', 'fit_shrunk']
 
 # %% ../nbs/07_shrinkage.ipynb #193d9f40
 import warnings
@@ -272,7 +272,7 @@ def fees(D, # float [n, M]: differences
 
 # %% ../nbs/07_shrinkage.ipynb #496ceb4a
 class ShrunkProbes(RegressorMixin, BaseEstimator):
-    "Expected rewards, their differences between models shrunk, and followed where that pays"
+    "Expected rewards with shrunk differences between models; routes only where that pays"
     def __init__(self,
                  sure=.75, # how sure one must be of what is followed, a probability; 0: follow all
                  clusters=(8, 16, 32, 64), # how many; more than a fifth of the prompts are left out
@@ -295,7 +295,7 @@ class ShrunkProbes(RegressorMixin, BaseEstimator):
 def whole(value, least): # a whole number, at least that
     return isinstance(value, (int, np.integer)) and not isinstance(value, bool) and value >= least
 
-def share(value): # 0 ≤ value < 1
+def is_share(value): # 0 ≤ value < 1
     return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < 1
 
 @patch
@@ -303,8 +303,8 @@ def options(self: ShrunkProbes) -> str: # what is wrong with them; None where no
     "Are these options that one can fit with?"
     sizes = self.clusters if isinstance(self.clusters, (list, tuple, np.ndarray)) else [None]
     for name, fine, expected in (
-            ('sure', share(self.sure), 'a probability, at least 0 and below 1'),
-            ('ood_share', share(self.ood_share), 'a share, at least 0 and below 1'),
+            ('sure', is_share(self.sure), 'a probability, at least 0 and below 1'),
+            ('ood_share', is_share(self.ood_share), 'a share, at least 0 and below 1'),
             ('folds', whole(self.folds, 2), 'a whole number, at least 2'),
             ('partitions', whole(self.partitions, 1), 'a whole number, at least 1'),
             ('random_state', whole(self.random_state, 0), 'a whole number, at least 0'),
@@ -631,10 +631,11 @@ def verdict(self: ShrunkProbes, lam=0. # the λ that choices will be made by
     row, best = self.evidence().iloc[int(lam > 0)], self.models_[self.means_.argmax()]
     other = 'the best single model at each price' if lam else f'always {best}'
     no, n = f'not worth routing on this evidence: {other}', f'{self.n_prompts_:,} prompts'
+    if gone := self.measured_ - len(self.models_):
+        return f'measured with {gone} more models: fit anew to know whether routing pays'
     if row.kept == 0: return f'{no} ({self._doubt()}).'
     if not row.moved: return f'{no} (no prompt would go elsewhere).'
     said = f'{row.gain:+.3g} ± {row.se:.2g} over {other}, on {n} left out in turn'
-    if gone := self.measured_ - len(self.models_): said += f', with {gone} more models; fit anew'
     if row.routes: return f'routes: {said}; {row.moved:.0%} of the prompts go elsewhere'
     return f'{no} ({said}).'
 
@@ -642,10 +643,10 @@ def verdict(self: ShrunkProbes, lam=0. # the λ that choices will be made by
 def _doubt(self: ShrunkProbes) -> str:
     "Why nothing of the effects is kept, and what would help"
     b, se = self.slope_, self.slope_se_
-    said = (f'prompts left out in turn bear out a share of {b:.2f} ± {se:.2f} of the differences '
-            f'that were predicted, too little to rely on; {self.n_prompts_:,} prompts')
+    said = (f'on {self.n_prompts_:,} prompts left out in turn, the predicted differences showed '
+            f'up at {b:.2f} ± {se:.2f} of their size, too little to rely on')
     more = self.n_prompts_*((ndtri(self.sure)*se/b)**2 - 1) if b > 0 else 0
-    return f'{said}, about {more:,.0f} more would do if the share is real' if more > 0 else said
+    return f'{said}; if real, about {more:,.0f} more prompts would show it' if more > 0 else said
 
 # %% ../nbs/07_shrinkage.ipynb #9b3a0765
 @patch

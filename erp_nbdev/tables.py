@@ -536,6 +536,8 @@ def select_rewards(tables, # a score table
     if reward_model is None and len(have) == 1: reward_model = have[0]
     if reward_model is None and rewards.groupby('prompt_id').reward_model.nunique().max() == 1:
         return rewards.assign(reward_model=', '.join(have))   # a metric for each data set
+    if reward_model is None:
+        raise ErpError(f'the table has rewards of {have}: name one of these reward models.')
     if reward_model not in have:
         raise ErpError(f"no rewards of reward model {reward_model!r}.{suggest(reward_model, have)} "
                        f"The table has {have}.")
