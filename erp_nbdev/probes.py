@@ -440,7 +440,7 @@ def plot_predictions(test, # RoutingData of test prompts
     "Predicted against actual expected reward, a panel per model, coloured by category: Figure 2"
     import matplotlib.pyplot as plt, seaborn as sns
     M, cats, name = len(test.models), sorted(set(test.categories)), reward or test.reward_model
-    columns, many = min(columns, M), 'colorblind' if len(cats) <= 10 else 'husl'
+    columns, many = min(columns, M), 'Set2' if len(cats) <= 8 else 'husl'
     nrows = -(-M // columns)
     fig, axs = plt.subplots(nrows, columns, figsize=(min(8, 2.7 * columns), 2.6 * nrows),
                             squeeze=False, sharey=True, sharex=True)
@@ -448,7 +448,7 @@ def plot_predictions(test, # RoutingData of test prompts
         y = test.Y[m].to_numpy()
         have = ~np.isnan(y)
         sns.scatterplot(x=p, y=y, hue=np.asarray(test.categories), hue_order=cats, ax=ax, s=10,
-                        palette=sns.color_palette(many, len(cats)), alpha=.6, linewidth=0)
+                        palette=sns.color_palette(many, len(cats)), alpha=.8, linewidth=0)
         ax.plot(*decile_means(p[have], y[have]), 'o-', color='black', ms=3, lw=1,
                 label='means of ten equal groups')
         handles, labels = ax.get_legend_handles_labels()
@@ -461,6 +461,6 @@ def plot_predictions(test, # RoutingData of test prompts
     fig.supylabel(f'mean sampled reward ({name})', fontsize=9)
     sns.despine(fig)
     fig.tight_layout()
-    fig.legend(handles, labels, loc='upper center', bbox_to_anchor=(.5, 0), ncol=min(4, len(cats)),
-               frameon=False, fontsize=8)
+    fig.legend(handles, labels, loc='upper center', bbox_to_anchor=(.5, 0), frameon=False,
+               ncol=min(5, len(labels)), fontsize=8)
     return fig
