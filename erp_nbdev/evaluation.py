@@ -149,7 +149,7 @@ def policy_rewards(
     cost, # [M] cost of a call
     more=None, # dict: name of a further policy → its predictions [n, M]
     seed=0, # of the split of samples
-): # -> (rewards, costs): frames [n, policy], both expectations over the policy's own dice
+): # -> (rewards, costs): frames [n, policy], both expectations over the policy's random choices
     "What every policy earns and costs on every test prompt at λ = 0"
     weights = policy_weights(train, test, predictions, cost, more)
     rewards = pd.DataFrame({name: (w*test.Y.to_numpy()).sum(1) for name, w in weights.items()})
@@ -352,6 +352,7 @@ def plot_frontier(
     y='regret', # 'regret' (plug-in) or 'regret_split' (corrected)
     unit='billions of parameters', # unit of cost
     ax=None, # matplotlib Axes; a new one when None
+    logx=False, # cost on a logarithmic axis
 ): # -> Axes
     "Figures 1(b) and 5 of the paper: regret against cost, the Pareto set ringed"
     import matplotlib.pyplot as plt
@@ -368,6 +369,7 @@ def plot_frontier(
     best = curves[curves['pareto']]
     ax.plot(best['cost'], best[y], 'o', mfc='none', mec='black', ms=6, mew=.5, label='Pareto set')
     ax.set(xlabel=f'mean cost per call ({unit})', ylabel='mean regret (units of reward)')
+    if logx: ax.set_xscale('log')
     ax.margins(x=.12)
     ax.legend(frameon=False, bbox_to_anchor=(1, 1), loc='upper left', fontsize=8)
     return ax

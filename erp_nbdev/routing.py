@@ -149,6 +149,8 @@ def frontier(
     lam, prompt, old, new = lam[order], prompt[order], old[order], new[order]
     saved, lost = cost[new] - cost[old], rewards[prompt, new] - rewards[prompt, old]
     mean_cost = (cost[start].sum() + np.r_[0, np.cumsum(saved)]) / n
+    mean_cost = np.maximum(mean_cost, cost.min())
+    mean_cost[-1] = cost.min()                 # exactly, so that it can be a budget
     reward = (rewards[np.arange(n), start].sum() + np.r_[0, np.cumsum(lost)]) / n
     lam = np.r_[0, lam]
     last = np.r_[lam[1:] > lam[:-1], True]     # after all the prompts that flip at one λ
