@@ -217,7 +217,7 @@ def fit(
     embedder: Annotated[str, typer.Option(
         help='hashing, minilm, or a sentence-transformers name.')] = 'minilm',
     alpha: Annotated[Optional[float], typer.Option(min=0,
-        help="Plain ridge probes with this penalty, the paper's way; not shrunken ones.")] = None,
+        help="Plain ridge probes with this penalty, the paper's way; not shrunk ones.")] = None,
     group: Annotated[Optional[str], typer.Option(
         help='A column of the prompts whose equal values are one piece of evidence, such as the '
              'puzzle of which a prompt is a variation.')] = None,
@@ -236,7 +236,7 @@ def fit(
     from erp_nbdev.embedding import get_embedder
     from erp_nbdev.fitting import check_fit, fit_router
     if alpha is not None and sure is not None:
-        raise ErpError('--sure is for shrunken probes, --alpha for plain ones: give one of them.')
+        raise ErpError('--sure is for shrunk probes, --alpha for plain ones: give one of them.')
     check_router_out(out)
     table = open_tables(tables, models, group)
     if not tables.is_dir() and group: group = 'group'
@@ -287,8 +287,9 @@ def why(row, # a row of `Router.route`
     each = '\n'.join(f"  {'→' if m == row['model'] else ' '} {m:32} {r:8.3f}"
                      for m, r in predicted.items())
     ahead = ''
-    if row['runner_up']: ahead = f", {row['margin']:.3f} ahead of {row['runner_up']} after cost"
     known = math.isfinite(row['cost'])
+    after = ' after cost' if known else ''
+    if row['runner_up']: ahead = f", {row['margin']:.3f} ahead of {row['runner_up']}{after}"
     cost = f"cost {row['cost']:.3g} {unit}".rstrip() if known else 'cost not known'
     far = '\n    out of distribution, so by what the models earn on average' if row['ood'] else ''
     return (f"{printable(row['prompt'][:100])}\n{each}\n"

@@ -50,7 +50,7 @@ def default_cache() -> Path: # the folder; it need not be there
 
 # %% ../nbs/machinery/fitting.ipynb #1baa43e0
 def fit_all(data, # RoutingData
-            alpha, # penalty of plain probes; None: shrunken ones
+            alpha, # penalty of plain probes; None: shrunk ones
             embedder, # of the vectors, or None
             costs, # [M]: of a call
             unit=None, # of the costs, for messages
@@ -116,7 +116,7 @@ def say_cost(pool, # pool table
 # %% ../nbs/machinery/fitting.ipynb #c7a219e6
 def held_out(train, test, # RoutingData of each half
              costs, # [M]: of a call
-             alpha=None, # penalty of plain probes; None: shrunken ones
+             alpha=None, # penalty of plain probes; None: shrunk ones
              unit=None, # of the costs, for messages
              **how # of ShrunkProbes
             ) -> str: # some lines
@@ -140,7 +140,7 @@ def held_out(train, test, # RoutingData of each half
 def fit_router(tables, # a score table
                embedder, # from get_embedder
                reward_model=None, # whose rewards; needed if there are several
-               alpha=None, # penalty of plain ridge probes; None: shrunken probes (chapter 07)
+               alpha=None, # penalty of plain ridge probes; None: shrunk probes (chapter 07)
                group=None, # column of the prompts whose equal values are one piece of evidence
                sure=None, # as for ShrunkProbes; its own default unless given
                cost=None, # 'call_price', 'price' or 'params_b'; the best known unless given

@@ -20,13 +20,13 @@ MEASURED = 2000           # the most training prompts in the fit
 def effective_prompts(n, # training prompts
                       k # samples of each from every model
                      ) -> float:
-    "How many prompts with endless samples would teach as much (S.1)"
+    "How many prompts with unlimited samples would teach as much (S.1)"
     return n/(1 + NOISE/k)
 
 # %% ../nbs/machinery/sizing.ipynb #0a934a45
 def gain_share(n, k # training prompts and samples
               ) -> np.ndarray: # [3], one for each of BREAK_EVEN; negative below break-even
-    "Share of an endless table's gain that shrunken probes have from this one (S.2)"
+    "Share of an endless table's gain that shrunk probes have from this one (S.2)"
     return 1 - (np.array(BREAK_EVEN)/effective_prompts(n, k))**RATE
 
 def part_of_curve(n, k) -> str: # training prompts and samples
@@ -87,7 +87,7 @@ def within(n # training prompts that there are
     return f'Cheapest with no more than these {n:,} training prompts: {"; ".join(says)}.'
 
 # %% ../nbs/machinery/sizing.ipynb #0d6f91ee
-RULE = ('The gain: what shrunken probes earn over the best single model, given a table without end;'
+RULE = ('The gain: what shrunk probes earn over the best single model, given an unlimited table;'
         ' in brackets, for the hardest and the easiest reward model. Generations: of all models, '
         'for training. Measured on the embedded tables (50 to 400 prompts, 1 to 32 samples; once '
         f'{MEASURED:,} × 32), and for one sample on public tables, which lie at the hard end or '
@@ -104,7 +104,7 @@ def plan_rule(n, # training prompts
     points = lambda *size: 100*max(0, gain_share(*size)[1])         # none below break-even
     more = [points(*size) - points(n, k) for size in ((2*n, k), (n, 2*k))]
     return ['Rule of thumb: prompts before samples. N of them with K samples each teach about '
-            f'what N/(1 + {NOISE:g}/K) would with endless samples.',
+            f'what N/(1 + {NOISE:g}/K) would with unlimited samples.',
             f'{n:,} of the {prompts:,} prompts are for training. With {k} sample{"s"*(k > 1)} of '
             f'each they count as {effective_prompts(n, k):,.0f}, on the {part_of_curve(n, k)} part '
             f'of the curve: twice the prompts would add {more[0]:.0f} points of the gain, '
