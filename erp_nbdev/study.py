@@ -325,7 +325,8 @@ def split_verdict(metrics, # of one reward model, from read_metrics
     if None in (mean, low, high): return f'What routing by {policy} gains is not known.'
     says = 'beats' if low > 0 else 'loses to' if high < 0 else 'cannot be told from'
     return (f'Routing by {policy} {says} the best single model: {mean:+.3f} on average over '
-            f"{metrics['splits']} splits ({low:+.3f} … {high:+.3f} on 95 % of them).")
+            f"{metrics['splits']} splits ({low:+.3f} … {high:+.3f} on 95 % of them; "
+            f"in units of {metrics['reward_model']}).")
 
 # %% ../nbs/10_study.ipynb #4bc17b39
 def metrics_frame(metrics, # of one reward model, from read_metrics
