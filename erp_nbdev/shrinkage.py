@@ -99,7 +99,7 @@ def random_effects(D, # float [n, M]: differences, NaN = not known
 # %% ../nbs/07_shrinkage.ipynb #30887233
 def model_means(D # float [n, M]: differences, NaN = not known
                ) -> np.ndarray: # [M]
-    "Mean differences; of a model that is known from fewer prompts than others, a shrunken one"
+    "Mean differences; of a model that is known from fewer prompts than others, a shrunk one"
     known, mean = ~np.isnan(D), mean_known(D)
     noise = (np.nanvar(D) if known.any() else 0)/np.maximum(known.sum(0), .5)
     between = max((mean**2).mean() - noise.mean(), 0)
@@ -700,6 +700,6 @@ def fit_shrunk(data, # RoutingData to learn from
                cost=None, # [M]: of a call, to say whether routing pays at a price
                **kw # of ShrunkProbes
               ) -> ShrunkProbes:
-    "Shrunken probes from all that a table says: rewards, categories, groups, costs"
+    "Shrunk probes from all that a table says: rewards, categories, groups, costs"
     groups = data.groups if len(np.unique(data.groups.astype(str))) < len(data.groups) else None
     return ShrunkProbes(**kw).fit(data.X, data.Y, data.categories, groups, cost)
