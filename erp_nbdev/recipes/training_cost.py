@@ -15,7 +15,7 @@ from ..shrinkage import (ShrunkProbes, coarse, cut, differences, find_clusters, 
 
 # %% ../../nbs/beyond/1_training_cost.ipynb #9f052cb8
 class SamePrompts:
-    "Plain and shrunken probes, always routed, for many tables of rewards of the same prompts"
+    "Plain and shrunk probes, always routed, for many tables of rewards of the same prompts"
     def __init__(self, X, # float [n, d]: vectors to learn from
                  categories, # [n]: the category of each
                  new, # float [m, d]: vectors to predict for
