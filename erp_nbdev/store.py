@@ -97,7 +97,7 @@ def check_whole(folder):
     "Raise `ErpError` for a folder whose writer died between its files"
     if not (Path(folder)/HALF).exists(): return
     raise ErpError(f'{folder}: its files are half old, half new: what wrote them is still at work, '
-                   f'or died. Write them again; or, if they are as you want them, remove {HALF} there.')
+                   f'or died. Write them again; or remove {HALF} there, if they are right.')
 
 # %% ../nbs/machinery/store.ipynb #79e689e6
 def put_parquet(df, # any frame
