@@ -224,7 +224,8 @@ def _visible(html):
 def _ended(text):
     "Is this only what a kernel that a study ran in says of being ended?"
     lines = [l for l in text.splitlines() if l.strip()]
-    return all('KeyboardInterrupt caught in kernel' in l for l in lines)
+    known = 'KeyboardInterrupt caught in kernel', 'IProgress not found', 'tqdm as notebook_tqdm'
+    return all(any(k in l for k in known) for l in lines)
 
 
 def outputs(cell):
