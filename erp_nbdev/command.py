@@ -4,11 +4,11 @@
 
 # %% auto #0
 __all__ = ['app', 'NEAREST', 'ALLOW_CODE', 'Experiment', 'Variant', 'AllowCode', 'Models', 'PoolFile', 'SCORES', 'RewardModel',
-           'MANY', 'RouterFile', 'Lam', 'Budget', 'WRITERS', 'Tables_', 'show_version', 'options', 'any_console',
-           'fault', 'main', 'find_experiment', 'run', 'plan', 'report', 'words', 'import_', 'pool', 'open_tables',
-           'fit', 'check_router_out', 'open_cache', 'printable', 'why', 'said_choices', 'said_summary', 'route',
-           'read_words', 'read_stdin', 'load_router', 'check_out', 'write_choices', 'evaluate', 'add_model',
-           'remove_model']
+           'Alpha', 'Group', 'Sure', 'Cost', 'Cache', 'MANY', 'RouterFile', 'Lam', 'Budget', 'WRITERS', 'Tables_',
+           'show_version', 'options', 'any_console', 'fault', 'main', 'find_experiment', 'run', 'plan', 'report',
+           'words', 'import_', 'pool', 'open_tables', 'check_router_out', 'open_cache', 'fit', 'printable', 'why',
+           'said_choices', 'said_summary', 'route', 'read_words', 'read_stdin', 'load_router', 'check_out',
+           'write_choices', 'evaluate', 'add_model', 'remove_model']
 
 # %% ../nbs/12_command.ipynb #ca4bcbca
 import codecs, math, sys, warnings
@@ -203,10 +203,51 @@ def open_tables(path, # a folder of tables, or a file of scores
     responses = any(p.suffix in loaders for p in path.glob('responses.*'))
     return Tables.read(path, responses)
 
-# %% ../nbs/12_command.ipynb #c3fa3d61
+# %% ../nbs/12_command.ipynb #12c0f001
+def check_router_out(path):
+    "Raise `ErpError` for a file that is no router, or for a place where none can be written"
+    from erp_nbdev.routing import Router
+    if not path.parent.is_dir(): raise ErpError(f'{path}: no folder {path.parent}. Make it first.')
+    if not path.exists(): return
+    try: Router.load(path)
+    except ErpError:
+        raise ErpError(f'{path}: is there, and is no router. '
+                       'Choose another name with --out.') from None
+
+# %% ../nbs/12_command.ipynb #12c0f003
+def open_cache(folder, # of the cache, or None: the user's
+               off=False # none at all?
+              ): # an EmbeddingCache, or None
+    "Where vectors are kept; the user's cache is left alone where it cannot be written"
+    from erp_nbdev.vectors import EmbeddingCache
+    from erp_nbdev.fitting import default_cache
+    if off: return None
+    place = folder or default_cache()
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        return EmbeddingCache(place)
+    except (OSError, ErpError) as e:
+        if folder: raise ErpError(f'{folder}: no folder for a cache ({e}).') from None
+        return None
+
+# %% ../nbs/12_command.ipynb #12c0f005
 RewardModel = Annotated[Optional[str], typer.Option(
     help='Which rewards; needed if the table has several.')]
+Alpha = Annotated[Optional[float], typer.Option(min=0,
+    help="Plain ridge probes with this penalty, the paper's way; not shrunk ones.")]
+Group = Annotated[Optional[str], typer.Option(
+    help='A column of the prompts whose equal values are one piece of evidence, such as the '
+         'puzzle of which a prompt is a variation.')]
+Sure = Annotated[Optional[float], typer.Option(min=0, max=.999,
+    help='How probable it must be that routing pays, else the best single model is always '
+         'called; 0 routes in any case.')]
+Cost = Annotated[Optional[str], typer.Option(
+    help='Which cost of the pool: call_price, price (of tokens) or params_b; the first that is '
+         'known of every model unless given.')]
+Cache = Annotated[Optional[Path], typer.Option(
+    help="Folder that keeps the prompts' vectors; the user's cache unless given.")]
 
+# %% ../nbs/12_command.ipynb #c3fa3d61
 @app.command()
 def fit(
     tables: Annotated[Path, typer.Argument(
@@ -216,21 +257,13 @@ def fit(
     reward_model: RewardModel = None,
     embedder: Annotated[str, typer.Option(
         help='hashing, minilm, or a sentence-transformers name.')] = 'minilm',
-    alpha: Annotated[Optional[float], typer.Option(min=0,
-        help="Plain ridge probes with this penalty, the paper's way; not shrunk ones.")] = None,
-    group: Annotated[Optional[str], typer.Option(
-        help='A column of the prompts whose equal values are one piece of evidence, such as the '
-             'puzzle of which a prompt is a variation.')] = None,
-    sure: Annotated[Optional[float], typer.Option(min=0, max=.999,
-        help='How probable it must be that routing pays, else the best single model is always '
-             'called; 0 routes in any case.')] = None,
-    cost: Annotated[Optional[str], typer.Option(
-        help='Which cost of the pool: call_price, price (of tokens) or params_b; the first that is '
-             'known of every model unless given.')] = None,
+    alpha: Alpha = None,
+    group: Group = None,
+    sure: Sure = None,
+    cost: Cost = None,
     models: Models = None,
     seed: Annotated[int, typer.Option(min=0, help='Seeds the split of the held-out check.')] = 0,
-    cache: Annotated[Optional[Path], typer.Option(
-        help="Folder that keeps the prompts' vectors; the user's cache unless given.")] = None,
+    cache: Cache = None,
     no_cache: Annotated[bool, typer.Option('--no-cache', help='Keep no vectors.')] = False):
     "Fit a router on a score table, and say on held-out prompts what it earns."
     from erp_nbdev.embedding import get_embedder
@@ -247,31 +280,6 @@ def fit(
     typer.echo(held_out)
     typer.echo(f'\nSaved {out}, fitted on all {len(table.prompts)} prompts. '
                f'Try: erp route "Your prompt" --router {out}')
-
-def check_router_out(path):
-    "Raise `ErpError` for a file that is no router, or for a place where none can be written"
-    from erp_nbdev.routing import Router
-    if not path.parent.is_dir(): raise ErpError(f'{path}: no folder {path.parent}. Make it first.')
-    if not path.exists(): return
-    try: Router.load(path)
-    except ErpError:
-        raise ErpError(f'{path}: is there, and is no router. '
-                       'Choose another name with --out.') from None
-
-def open_cache(folder, # of the cache, or None: the user's
-               off=False # none at all?
-              ): # an EmbeddingCache, or None
-    "Where vectors are kept; the user's cache is left alone where it cannot be written"
-    from erp_nbdev.vectors import EmbeddingCache
-    from erp_nbdev.fitting import default_cache
-    if off: return None
-    place = folder or default_cache()
-    try:
-        place.mkdir(parents=True, exist_ok=True)
-        return EmbeddingCache(place)
-    except (OSError, ErpError) as e:
-        if folder: raise ErpError(f'{folder}: no folder for a cache ({e}).') from None
-        return None
 
 # %% ../nbs/12_command.ipynb #da34f1e1
 def printable(text): # control characters would move the cursor
@@ -372,6 +380,7 @@ def read_stdin() -> list: # of prompts
     except UnicodeDecodeError: raise ErpError('standard input is not UTF-8.') from None
     return [line.rstrip('\r') for line in text.split('\n') if line.strip()]
 
+# %% ../nbs/12_command.ipynb #12c0f007
 def load_router(path): # a Router
     "Read a router; raises `ErpError` that says which command makes one"
     from erp_nbdev.routing import Router
@@ -379,6 +388,7 @@ def load_router(path): # a Router
     raise ErpError(f'{path}: no such file. Make a router from a table of scores: '
                    f'erp fit TABLES --out {path}')
 
+# %% ../nbs/12_command.ipynb #12c0f009
 WRITERS = {'.csv': lambda df, path: df.to_csv(path, index=False),
            '.jsonl': lambda df, path: df.to_json(path, orient='records', lines=True),
            '.parquet': lambda df, path: df.to_parquet(path, index=False)}

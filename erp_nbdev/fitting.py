@@ -4,8 +4,9 @@
 
 # %% auto #0
 __all__ = ['FEW', 'SEEN', 'check_fit', 'default_cache', 'fit_all', 'budgets', 'said_shares', 'budget_table', 'say_cost',
-           'held_out', 'fit_router', 'best_at_fit', 'on_new_prompts', 'evaluate_router', 'seen_before', 'without_model',
-           'add_scores', 'same_prompts', 'read_lines', 'read_prompts', 'there', 'is_file']
+           'held_out', 'fit_router', 'best_at_fit', 'on_new_prompts', 'seen_before', 'said_evaluation',
+           'evaluate_router', 'without_model', 'add_scores', 'same_prompts', 'read_lines', 'read_prompts', 'there',
+           'is_file']
 
 # %% ../nbs/machinery/fitting.ipynb #07e2ad0f
 import os, zlib
@@ -196,6 +197,32 @@ def on_new_prompts(router, # a Router
     found = dict(reward=frame.mean(), gain=gains.mean(), low=low, high=high, cost=pd.Series(cost))
     return pd.DataFrame(found).rename_axis('policy'), choices
 
+# %% ../nbs/machinery/fitting.ipynb #f17af001
+SEEN = ('These are the prompts that the router was fitted on: '
+        'the figures are better than new ones will be.\n')
+
+def seen_before(router, data) -> bool:
+    "Is this the very table that the router was fitted on?"
+    known = list(getattr(router.probes, 'digest_', []))
+    Y = data.with_models(router.models).Y.to_numpy()
+    now = training_digests(np.asarray(data.X, np.float64), Y)
+    return len(known) > 0 and known == list(now)
+
+# %% ../nbs/machinery/fitting.ipynb #f17af003
+def said_evaluation(frame, # from on_new_prompts
+                    choices # of the router
+                   ) -> list: # of lines
+    "What the router earned, in words"
+    best, gain = frame.index[1], frame.loc['router']
+    says = 'beats' if gain.low > 0 else 'loses to' if gain.high < 0 else 'cannot be told from'
+    if frame.cost.isna().all(): frame = frame.drop(columns='cost')
+    return [frame.to_string(float_format='{:.3g}'.format), '',
+            f'The router {says} {best}: {gain.gain:+.3f} ({gain.low:+.3f} … {gain.high:+.3f}) '
+            f'on {len(choices)} prompts.',
+            f'It predicted {choices.predicted.mean():.3f} on average for what it chose, and '
+            f'{gain.reward:.3f} was earned; {choices.ood.mean():.0%} are out of distribution.',
+            f'Models: {said_shares(choices.model)}.']
+
 # %% ../nbs/machinery/fitting.ipynb #3895d2a1
 def evaluate_router(router, # a Router with its embedder
                     tables, # a score table
@@ -211,29 +238,11 @@ def evaluate_router(router, # a Router with its embedder
     prompts = tables.prompts[['prompt_id', 'prompt']]         # whatever side they were on
     data = routing_data(Tables(prompts, tables.rewards, tables.pool), embeddings, reward_model)
     frame, choices = on_new_prompts(router, data, lam, budget)
-    best, gain = frame.index[1], frame.loc['router']
-    says = 'beats' if gain.low > 0 else 'loses to' if gain.high < 0 else 'cannot be told from'
-    left = len(data.X) - len(choices)
-    if frame.cost.isna().all(): frame = frame.drop(columns='cost')
-    lines = [frame.to_string(float_format='{:.3g}'.format), '',
-             f'The router {says} {best}: {gain.gain:+.3f} ({gain.low:+.3f} … {gain.high:+.3f}) '
-             f'on {len(choices)} prompts.',
-             f'It predicted {choices.predicted.mean():.3f} on average for what it chose, and '
-             f'{gain.reward:.3f} was earned; {choices.ood.mean():.0%} are out of distribution.',
-             f'Models: {said_shares(choices.model)}.']
-    if left: lines.append(f'{left} prompts without a reward of every model were left out.')
+    lines = said_evaluation(frame, choices)
+    if left := len(data.X) - len(choices):
+        lines.append(f'{left} prompts without a reward of every model were left out.')
     if seen_before(router, data): lines.insert(0, SEEN)
     return '\n'.join(lines)
-
-SEEN = ('These are the prompts that the router was fitted on: '
-        'the figures are better than new ones will be.\n')
-
-def seen_before(router, data) -> bool:
-    "Is this the very table that the router was fitted on?"
-    known = list(getattr(router.probes, 'digest_', []))
-    Y = data.with_models(router.models).Y.to_numpy()
-    now = training_digests(np.asarray(data.X, np.float64), Y)
-    return len(known) > 0 and known == list(now)
 
 # %% ../nbs/machinery/fitting.ipynb #b5851baf
 def without_model(router, # a Router

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Factor', 'factorise', 'solve', 'loo_residuals', 'loo_path', 'training_digests', 'fit_ridge', 'same_rows',
            'ExpectedRewardProbes', 'model_names', 'check_numbers', 'check_rewards', 'r_squared', 'reward_r2_ceiling',
-           'category_means', 'bootstrap_counts', 'r2_interval', 'r2_row', 'r2_table', 'decile_means',
+           'category_means', 'bootstrap_counts', 'r2_interval', 'r2_row', 'r2_table', 'decile_means', 'plot_panel',
            'plot_predictions']
 
 # %% ../nbs/04_probes.ipynb #1bb1d322
@@ -431,6 +431,24 @@ def decile_means(predicted, # float [n]
     parts = [g for g in np.array_split(np.argsort(predicted), groups) if len(g)]
     return tuple(np.array([np.asarray(v)[g].mean() for g in parts]) for v in (predicted, actual))
 
+# %% ../nbs/04_probes.ipynb #04c0f001
+def plot_panel(ax, model, # Axes, a name
+               p, y, categories # [n] each: predictions, rewards, labels
+              ): # handles and labels of the legend
+    "Predicted against actual expected reward of one model"
+    import seaborn as sns
+    cats, have = sorted(set(categories)), ~np.isnan(y)
+    colours = sns.color_palette('Set2' if len(cats) <= 8 else 'husl', len(cats))
+    sns.scatterplot(x=p, y=y, hue=np.asarray(categories), hue_order=cats, ax=ax, s=10,
+                    palette=colours, alpha=.8, linewidth=0)
+    ax.plot(*decile_means(p[have], y[have]), 'o-', color='black', ms=3, lw=1,
+            label='means of ten equal groups')
+    legend = ax.get_legend_handles_labels()
+    ax.get_legend().remove()
+    ax.axline((np.nanmean(y),)*2, slope=1, color='.4', lw=.8, ls='--')
+    ax.set_title(f'{model}\nR² = {r_squared(y[have], p[have]):.2f}', fontsize=9)
+    return legend
+
 # %% ../nbs/04_probes.ipynb #8e2e8afd
 def plot_predictions(test, # RoutingData of test prompts
                      predictions, # float [n, M]
@@ -439,22 +457,12 @@ def plot_predictions(test, # RoutingData of test prompts
                     ): # matplotlib Figure
     "Predicted against actual expected reward, a panel per model, coloured by category: Figure 2"
     import matplotlib.pyplot as plt, seaborn as sns
-    M, cats, name = len(test.models), sorted(set(test.categories)), reward or test.reward_model
-    columns, many = min(columns, M), 'Set2' if len(cats) <= 8 else 'husl'
+    M, name, columns = len(test.models), reward or test.reward_model, min(columns, len(test.models))
     nrows = -(-M // columns)
     fig, axs = plt.subplots(nrows, columns, figsize=(min(8, 2.7 * columns), 2.6 * nrows),
                             squeeze=False, sharey=True, sharex=True)
     for ax, m, p in zip(axs.flat, test.models, np.asarray(predictions).T):
-        y = test.Y[m].to_numpy()
-        have = ~np.isnan(y)
-        sns.scatterplot(x=p, y=y, hue=np.asarray(test.categories), hue_order=cats, ax=ax, s=10,
-                        palette=sns.color_palette(many, len(cats)), alpha=.8, linewidth=0)
-        ax.plot(*decile_means(p[have], y[have]), 'o-', color='black', ms=3, lw=1,
-                label='means of ten equal groups')
-        handles, labels = ax.get_legend_handles_labels()
-        ax.get_legend().remove()
-        ax.axline((np.nanmean(y),)*2, slope=1, color='.4', lw=.8, ls='--')
-        ax.set_title(f'{m}\nR² = {r_squared(y[have], p[have]):.2f}', fontsize=9)
+        handles, labels = plot_panel(ax, m, p, test.Y[m].to_numpy(), test.categories)
     for ax in axs.flat[M:]: ax.set_visible(False)
     for ax in axs.flat[max(0, M - columns):M]: ax.tick_params(labelbottom=True)
     fig.supxlabel(f'predicted expected reward ({name})', fontsize=9)

@@ -184,6 +184,8 @@ SLIDER_STYLE = """
 .erp-lambda li span {display: flex; justify-content: space-between; overflow-wrap: anywhere}
 .erp-lambda i {display: block; height: .7rem; min-width: 1px}
 """
+
+# %% ../nbs/10_study.ipynb #10d0f001
 SLIDER_SCRIPT = """
 (() => {
   const root = document.getElementById("ID"), slider = root.querySelector("input")
@@ -203,6 +205,8 @@ SLIDER_SCRIPT = """
   slider.addEventListener("input", move); move()
 })()
 """
+
+# %% ../nbs/10_study.ipynb #10d0f002
 SLIDER_ROW = """<li><span><span class="name">{name}</span><span class="share"></span></span>
 <i style="background:{colour}"></i></li>"""
 SLIDER = """<div class="erp-lambda tex2jax_ignore" id="{at}"><style>{style}</style>
