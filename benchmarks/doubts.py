@@ -1,4 +1,4 @@
-"""What the shrunken probes say of their own doubts (chapter 07), on the tables of `comparison.py`.
+"""What the shrunk probes say of their own doubts (chapter 07), on the tables of `comparison.py`.
 
     python benchmarks/doubts.py [--splits 10] [--out benchmarks/results] [TABLE…]
 

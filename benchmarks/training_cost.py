@@ -8,7 +8,7 @@ varied in the chapter "What does it cost to train?" (nbs/beyond/1_training_cost.
 Half of each category is for training; of that half the first N of a random order, so the tables of one split are nested. The other half judges.
 `gain`: reward less that of the model that is best on the *whole* training half, in units of the reward's range. A router that learns from few prompts,
 and may not even know which model is best, is held against what the whole half would say.
-`rule`: the curve of the chapter's rule of thumb, top · (1 − (n/N)^c) with the chapter's exponent c; top and n fitted to the shrunken probes' means.
+`rule`: the curve of the chapter's rule of thumb, top · (1 − (n/N)^c) with the chapter's exponent c; top and n fitted to the shrunk probes' means.
 """
 import argparse, os
 for name in ('OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS'): os.environ.setdefault(name, '1')

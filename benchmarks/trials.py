@@ -1,4 +1,4 @@
-"""The shrunken probes (chapter 07) with one part changed, how sure to be, and tables with nothing to gain.
+"""The shrunk probes (chapter 07) with one part changed, how sure to be, and tables with nothing to gain.
 
     python benchmarks/trials.py parts [--splits 10] [--out benchmarks/results] [TABLE…]
     python benchmarks/trials.py nulls [--splits 10] [--out benchmarks/results] [TABLE…]

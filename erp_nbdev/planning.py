@@ -8,8 +8,7 @@ __all__ = ['RESERVE', 'LICENSED', 'gpus_for', 'plan_model', 'response_tokens', '
            'plan_notes', 'check_studies', 'nearest', 'check_folder', 'blank_revisions', 'check_revisions', 'check_disk',
            'memory_gb', 'check_memory', 'gpus_needed', 'gpus_here', 'check_gpus', 'hub_models', 'in_hub_cache',
            'plan_hub', 'hub_lines', 'check_licences', 'hub_free', 'check_hub', 'machine_checks', 'preflight',
-           'plan_scores', 'plan_faults', 'plan_collecting', 'plan_experiment', 'BREAK_EVEN', 'MEASURED', 'NOISE',
-           'RATE', 'effective_prompts', 'gain_share', 'part_of_curve', 'smallest_table']
+           'plan_scores', 'plan_faults', 'plan_collecting', 'plan_experiment']
 
 # %% ../nbs/machinery/planning.ipynb #b3436d02
 import math, os, re, shutil, subprocess
@@ -21,12 +20,7 @@ from .store import package_file
 from .tables import read_pool
 from .weights import import_vllm
 from .collecting import check_embedding, faults_of, load_prompts, load_tables
-from .sizing import (BREAK_EVEN, MEASURED, NOISE, RATE, effective_prompts, gain_share,
-                              part_of_curve, plan_rule, smallest_table)
-
-# the rule of thumb was in this module before, and can still be imported from here
-_all_ = [BREAK_EVEN, MEASURED, NOISE, RATE, effective_prompts, gain_share, part_of_curve,
-         smallest_table]
+from .sizing import plan_rule
 
 # %% ../nbs/machinery/planning.ipynb #9e42329d
 RESERVE = .2 # share of a device's memory that is kept for keys and values
