@@ -239,8 +239,8 @@ Group = Annotated[Optional[str], typer.Option(
     help='A column of the prompts whose equal values are one piece of evidence, such as the '
          'puzzle of which a prompt is a variation.')]
 Sure = Annotated[Optional[float], typer.Option(min=0, max=.999,
-    help='How probable it must be that routing pays, else the best single model is always '
-         'called; 0 routes in any case.')]
+    help='How sure one must be of the predicted differences that are followed, a '
+         'probability; in doubt the best single model is always called. 0 follows all.')]
 Cost = Annotated[Optional[str], typer.Option(
     help='Which cost of the pool: call_price, price (of tokens) or params_b; the first that is '
          'known of every model unless given.')]
